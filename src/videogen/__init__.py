@@ -1,0 +1,1 @@
+"""Rents GPUs only while they work, and turns a batch file into finished videos."""

@@ -1,0 +1,33 @@
+"""What a worker says of its boot: each step with its seconds, and whether the gate is open."""
+
+from typing import Literal
+
+from videogen.document import Schema
+
+
+class BootStep(Schema):
+    """One step, as seconds since the entrypoint started."""
+
+    name: str
+    began: float
+    seconds: float | None = None
+    """Nothing while it is under way."""
+    detail: str = ""
+
+
+class WorkerStatus(Schema):
+    """The agent's answer to `GET /status`.
+
+    `ready` means: the disk equals the manifest, ComfyUI answers, its folders are the rendered ones.
+    """
+
+    worker: str
+    state: Literal["booting", "ready", "failed", "ending"]
+    manifest: str
+    """Digest of the manifest that the disk was brought in line with."""
+    steps: tuple[BootStep, ...]
+    error: str | None = None
+    hint: str | None = None
+    idle_seconds: float = 0
+    lease_seconds_left: float = 0
+    comfyui_restarts: int = 0

@@ -1,0 +1,166 @@
+"""Files that people write: YAML text in, a closed and frozen schema out, or every fault with its line.
+
+The file's own path of keys is the address of a fault, so that a message reads as a way into the user's file.
+"""
+
+import difflib
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal, TypeVar, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
+
+from videogen.errors import Fault, InputError
+
+Path = tuple[str | int, ...]
+
+
+class Schema(BaseModel):
+    """Base of everything that is read from a file: frozen, and unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+AnySchema = TypeVar("AnySchema", bound=Schema)
+
+
+class Document:
+    """A YAML text that knows the line of each of its keys.
+
+    Raises `InputError` for text that is not YAML and for keys that stand twice.
+    """
+
+    def __init__(self, text: str, name: str) -> None:
+        self.name = name
+        self._lines: dict[Path, int] = {}
+        try:
+            root = yaml.compose(text, Loader=yaml.SafeLoader)
+        except yaml.MarkedYAMLError as error:
+            line = error.problem_mark.line + 1 if error.problem_mark else 1
+            raise InputError.of(f"{name}:{line}", f"is not YAML: {error.problem or error}") from error
+        doubled = list(self._walk(root, ())) if root else []
+        if doubled:
+            raise InputError(doubled)
+        self.data: Any = yaml.safe_load(text)
+
+    def _walk(self, node: yaml.Node, path: Path) -> Iterator[Fault]:
+        self._lines.setdefault(path, node.start_mark.line + 1)
+        if isinstance(node, yaml.MappingNode):
+            seen: set[str] = set()
+            for key, value in node.value:
+                here = (*path, str(key.value))
+                if str(key.value) in seen:
+                    yield Fault(f"{self.name}:{key.start_mark.line + 1}: {spell(here)}", "stands twice")
+                seen.add(str(key.value))
+                self._lines[here] = key.start_mark.line + 1
+                yield from self._walk(value, here)
+        elif isinstance(node, yaml.SequenceNode):
+            for index, value in enumerate(node.value):
+                yield from self._walk(value, (*path, index))
+
+    def address(self, path: Path) -> str:
+        """`file:line: a/b/0/c`; the line is the nearest one that exists, since a missing key has none."""
+        known = path
+        while known not in self._lines and known:
+            known = known[:-1]
+        line = self._lines.get(known, 1)
+        return f"{self.name}:{line}: {spell(path)}" if path else f"{self.name}:{line}"
+
+    def load(self, schema: type[AnySchema]) -> AnySchema:
+        """The document as `schema`; raises `InputError` with every fault."""
+        try:
+            return schema.model_validate(self.data)
+        except ValidationError as error:
+            raise InputError(faults(error, schema, self)) from None
+
+    def fault(self, path: Path, message: str, hint: str | None = None) -> Fault:
+        """A fault at a path of this document, for checks beyond the schema's."""
+        return Fault(self.address(path), message, hint)
+
+
+def load(schema: type[AnySchema], text: str, name: str) -> AnySchema:
+    """The YAML `text` of file `name` as `schema`; raises `InputError` with every fault."""
+    return Document(text, name).load(schema)
+
+
+def spell(path: Path) -> str:
+    """`models/3/sha256`."""
+    return "/".join(str(part) for part in path)
+
+
+def did_you_mean(word: object, allowed: Iterable[object]) -> str | None:
+    """A hint with the nearest right word, or the whole list when it is short, or nothing."""
+    words = sorted({str(item) for item in allowed})
+    near = difflib.get_close_matches(str(word), words, n=1, cutoff=0.6)
+    if near:
+        return f"did you mean `{near[0]}`?"
+    return f"one of: {', '.join(words)}" if 0 < len(words) <= 12 else None
+
+
+def faults(error: ValidationError, schema: type[BaseModel], document: Document) -> list[Fault]:
+    """Pydantic's errors as addresses and plain sentences, in the order of the file."""
+    return [_fault(detail, schema, document) for detail in error.errors(include_url=False)]
+
+
+def _fault(detail: ErrorDetails, schema: type[BaseModel], document: Document) -> Fault:
+    path = _path_in_file(detail["loc"], document.data, missing=detail["type"] == "missing")
+    given = detail["input"]
+    match detail["type"]:
+        case "missing":
+            return document.fault(path, "is required")
+        case "extra_forbidden":
+            return document.fault(path, "unknown key", did_you_mean(path[-1], _keys_at(schema, detail["loc"][:-1])))
+        case "literal_error" | "enum":
+            expected = detail.get("ctx", {}).get("expected", "")
+            words = [word.strip("' ") for word in str(expected).replace(" or ", ",").split(",")]
+            return document.fault(path, f"{given!r} is not one of the words allowed here", did_you_mean(given, words))
+        case "value_error":
+            return document.fault(path, str(detail["msg"]).removeprefix("Value error, "))
+        case _:
+            message = detail["msg"].replace("Input should be", "should be").replace("String should", "should")
+            message = message[:1].lower() + message[1:]
+            return document.fault(path, f"{message}, got {_clip(given)}")
+
+
+def _clip(value: object) -> str:
+    text = "nothing" if value is None else repr(value)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def _path_in_file(loc: tuple[int | str, ...], data: Any, missing: bool) -> Path:
+    """Pydantic's location without the names of union members, which no user's file contains."""
+    path: list[str | int] = []
+    for position, part in enumerate(loc):
+        last = position == len(loc) - 1
+        if isinstance(data, dict) and part in data:
+            path.append(part)
+            data = data[part]
+        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
+            path.append(part)
+            data = data[part]
+        elif last and missing:
+            path.append(part)
+    return tuple(path)
+
+
+def _keys_at(schema: Any, loc: tuple[int | str, ...]) -> set[str]:
+    """The keys that the schema allows at a location."""
+    found = list(_schemas(schema))
+    for part in loc:
+        inner = [field for model in found for name, field in _fields(model).items() if part in (name, model.__name__)]
+        found = [model for annotation in inner for model in _schemas(annotation)] or found
+    return {name for model in found for name in _fields(model)}
+
+
+def _fields(model: type[BaseModel]) -> dict[str, Any]:
+    return {field.alias or name: field.annotation for name, field in model.model_fields.items()}
+
+
+def _schemas(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The schemas inside an annotation: of a list's items, of a mapping's values, of a union's members."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    elif get_origin(annotation) is not Literal:
+        for inner in get_args(annotation):
+            yield from _schemas(inner)

@@ -1,0 +1,140 @@
+"""A ComfyUI graph in API format, its nodes found by title.
+
+Node numbers come from whoever drew the graph and change with the next export; titles are what people write.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
+from typing import Any
+
+from videogen.document import did_you_mean
+from videogen.errors import Fault, InputError
+
+Prompt = dict[str, dict[str, Any]]
+"""What `POST /prompt` takes: node id → {class_type, inputs, _meta}."""
+
+
+class Graph:
+    """An API-format graph; never changed in place."""
+
+    def __init__(self, nodes: Prompt) -> None:
+        self._nodes = nodes
+
+    @property
+    def prompt(self) -> Prompt:
+        """A copy to send."""
+        return deepcopy(self._nodes)
+
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """Every node's title."""
+        return tuple(title(node) for node in self._nodes.values())
+
+    @property
+    def classes(self) -> frozenset[str]:
+        """Every node class in use."""
+        return frozenset(node["class_type"] for node in self._nodes.values())
+
+    def node_id(self, wanted: str) -> str:
+        """The id of the node with that title; raises `KeyError`."""
+        for node_id, node in self._nodes.items():
+            if title(node) == wanted:
+                return node_id
+        raise KeyError(wanted)
+
+    def node(self, wanted: str) -> dict[str, Any]:
+        """A copy of the node with that title; raises `KeyError`."""
+        return deepcopy(self._nodes[self.node_id(wanted)])
+
+    def bind(self, values: Mapping[tuple[str, str], object]) -> "Graph":
+        """A graph in which each `(title, input)` has its value; raises `KeyError` for an unknown title."""
+        nodes = self.prompt
+        for (wanted, name), value in values.items():
+            nodes[self.node_id(wanted)]["inputs"][name] = value
+        return Graph(nodes)
+
+    def digest(self) -> str:
+        """SHA-256 of the graph without titles: equal graphs render equal videos."""
+        bare = {node_id: {"class_type": n["class_type"], "inputs": n["inputs"]} for node_id, n in self._nodes.items()}
+        return hashlib.sha256(json.dumps(bare, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+    def upstream(self, wanted: str) -> frozenset[str]:
+        """Titles of all nodes that the node with that title depends on."""
+        seen: set[str] = set()
+        waiting = [self.node_id(wanted)]
+        while waiting:
+            for link in links(self._nodes[waiting.pop()]):
+                if link not in seen and link in self._nodes:
+                    seen.add(link)
+                    waiting.append(link)
+        return frozenset(title(self._nodes[node_id]) for node_id in seen)
+
+    def out_of_order(self, stages: Sequence[tuple[str, str]]) -> Iterator[str]:
+        """Says what breaks the order of `(stage, node title)`.
+
+        An earlier stage must reach a node of the next one, or meet it in one sampler; it may never depend on it.
+        """
+        for (first, before), (second, after) in zip(stages, stages[1:], strict=False):
+            if after in self.upstream(before):
+                yield f"{first} must come before {second}, but `{before}` depends on `{after}`"
+            elif before not in self.upstream(after) and not self._meet(before, after):
+                yield f"{first} must come before {second}, but nothing leads from `{before}` to `{after}`"
+
+    def _meet(self, one: str, other: str) -> bool:
+        return any({one, other} <= self.upstream(wanted) for wanted in self.titles)
+
+
+def title(node: Mapping[str, Any]) -> str:
+    """A node's title, or its class where it has none."""
+    return str(node.get("_meta", {}).get("title") or node["class_type"])
+
+
+def links(node: Mapping[str, Any]) -> Iterator[str]:
+    """Ids of the nodes that feed a node."""
+    for value in node["inputs"].values():
+        if isinstance(value, list) and len(value) == 2 and isinstance(value[0], str):
+            yield value[0]
+
+
+def parse(text: str, name: str) -> Graph:
+    """The graph in the JSON `text` of file `name`; raises `InputError` with every fault.
+
+    The UI format ("Save") is refused with how to export the right one: a server cannot run it.
+    """
+    try:
+        data = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError.of(f"{name}:{error.lineno}", f"is not JSON: {error.msg}") from error
+    if isinstance(data, dict) and isinstance(data.get("nodes"), list):
+        raise InputError.of(name, "is in ComfyUI's UI format", "in ComfyUI: Workflow → Export (API)")
+    if not isinstance(data, dict) or not data:
+        raise InputError.of(name, "should be an object of nodes")
+    found = list(_faults(data, name))
+    if found:
+        raise InputError(found)
+    return Graph(data)
+
+
+def missing_title(graph: Graph, wanted: str, address: str) -> Fault:
+    """The fault of naming a node that is not there."""
+    return Fault(address, f"no node is titled `{wanted}`", did_you_mean(wanted, graph.titles))
+
+
+def _faults(data: dict[str, Any], name: str) -> Iterator[Fault]:
+    whole: list[str] = []
+    for node_id, node in data.items():
+        if not isinstance(node, dict) or not isinstance(node.get("class_type"), str):
+            yield Fault(f"{name}: {node_id}", "is not a node: it has no `class_type`")
+        elif not isinstance(node.get("inputs"), dict):
+            yield Fault(f"{name}: {node_id}", "has no `inputs`")
+        else:
+            whole.append(title(node))
+            for link in links(node):
+                if link not in data:
+                    yield Fault(f"{name}: {title(node)}", f"is fed by node {link}, which does not exist")
+    for doubled, count in Counter(whole).items():
+        if count > 1:
+            yield Fault(f"{name}: {doubled}", f"{count} nodes have this title", "give each node a title of its own")

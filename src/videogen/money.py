@@ -1,0 +1,48 @@
+"""Dollars: prices, worst cases, and the receipt of a worker that is gone."""
+
+from datetime import datetime
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from videogen.document import Schema
+
+CENT = Decimal("0.01")
+
+Dollars = Annotated[Decimal, Field(ge=0)]
+
+
+class Cap(Schema):
+    """The most that may be spent, in dollars; reaching it ends workers."""
+
+    run: Dollars
+    month: Dollars
+
+
+def worst_case(workers: int, dollars_per_hour: Decimal, minutes: float) -> Decimal:
+    """The most that workers can cost within their lease, to the cent."""
+    return (workers * dollars_per_hour * Decimal(str(minutes)) / 60).quantize(CENT, ROUND_HALF_UP)
+
+
+def cost(dollars_per_hour: Decimal, seconds: float) -> Decimal:
+    """What a time of rent costs, to a hundredth of a cent: clouds bill by the second."""
+    return (dollars_per_hour * Decimal(str(seconds)) / 3600).quantize(Decimal("0.0001"), ROUND_HALF_UP)
+
+
+class Receipt(Schema):
+    """What one worker cost, written when it is proven gone; never changed afterwards."""
+
+    version: Literal[1] = Field(default=1, alias="schema")
+    machine: str
+    stack: str
+    phase: str
+    cloud: str
+    gpu: str
+    started: datetime
+    ended: datetime
+    seconds: Annotated[float, Field(ge=0)]
+    dollars_per_hour: Dollars
+    dollars: Dollars
+    why: str
+    ended_by: str

@@ -1,0 +1,59 @@
+"""A phase of work: explore, pre-production, production. One code base, three sets of limits.
+
+`workflows/phases/*.yaml` says what may be generated; what is rented is in the stack files.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated
+
+from pydantic import Field
+
+from videogen.document import Schema, did_you_mean
+from videogen.errors import Fault
+from videogen.manifest import PhaseName
+
+Size = Annotated[str, Field(pattern=r"^[1-9][0-9]*x[1-9][0-9]*$")]
+
+
+class Range(Schema):
+    """Least and most, both allowed."""
+
+    minimum: float
+    maximum: float
+
+
+class Policy(Schema):
+    """The values that a batch may use without saying that it leaves the policy."""
+
+    sizes: tuple[Size, ...]
+    length: Range
+    steps: Range
+    cfg: Range
+    denoise: Range
+    samplers: tuple[str, ...]
+
+
+class Phase(Schema):
+    """One phase's generation limits."""
+
+    phase: PhaseName
+    name: str
+    policy: Policy
+
+    def faults(self, parameters: Mapping[str, object], leaves: frozenset[str], address: str) -> Iterator[Fault]:
+        """What in a job's parameters is outside the policy and not named in `leaves`."""
+        for name, allowed in (("steps", self.policy.steps), ("cfg", self.policy.cfg), ("denoise", self.policy.denoise), ("length", self.policy.length)):  # fmt: skip
+            value = parameters.get(name)
+            if isinstance(value, int | float) and name not in leaves and not allowed.minimum <= value <= allowed.maximum:
+                yield self._fault(address, name, f"{value:g}", f"{allowed.minimum:g} to {allowed.maximum:g}")
+        sampler = parameters.get("sampler")
+        if sampler is not None and "sampler" not in leaves and sampler not in self.policy.samplers:
+            yield Fault(f"{address}/sampler", f"{sampler} is outside the policy of phase {self.phase}", did_you_mean(sampler, self.policy.samplers))  # fmt: skip
+        if "width" in parameters and "height" in parameters and "size" not in leaves:
+            size = f"{parameters['width']}x{parameters['height']}"
+            if size not in self.policy.sizes:
+                yield self._fault(address, "size", size, ", ".join(self.policy.sizes))
+
+    def _fault(self, address: str, name: str, value: str, allowed: str) -> Fault:
+        message = f"{value} is outside the policy of phase {self.phase} ({allowed})"
+        return Fault(f"{address}/{name}", message, f"to leave the policy on purpose: `leave_policy: [{name}]`")

@@ -1,0 +1,65 @@
+"""What a stack tells the command line: the one contract between `infra/outputs.py` and `videogen.stack`.
+
+Fields named here are the stack's exports, no more and no fewer; those of `SECRET` are secrets in Pulumi.
+"""
+
+from typing import Literal
+
+from pydantic import Field
+
+from videogen.document import Schema
+from videogen.manifest import PhaseName
+from videogen.secret import Secret
+
+
+class Store(Schema):
+    """Where an S3-compatible store is; its keys are in `StoreAccess`."""
+
+    endpoint: str
+    """Empty for AWS itself."""
+    region: str
+    addressing: Literal["path", "virtual"] = "path"
+    models: str
+    """Bucket of models and manifests."""
+    outputs: str
+    """Bucket of outputs, receipts and logs."""
+
+
+class StoreAccess(Schema):
+    """Keys of a store."""
+
+    key: Secret
+    secret: Secret
+
+
+class Worker(Schema):
+    """A worker that was proven ready."""
+
+    name: str
+    """Unique among all workers ever rented."""
+    cloud: str
+    gpu: str
+    url: str
+    """ComfyUI's address."""
+    agent: str
+    """The agent's address."""
+    dollars_per_hour: str
+
+
+class StackOutputs(Schema):
+    """Everything that a stack exports."""
+
+    contract: Literal[1] = 1
+    stack: str
+    phase: PhaseName
+    manifest: str
+    """Digest; the text is the object `manifests/<digest>.yaml` of the models bucket."""
+    workflows: tuple[str, ...]
+    store: Store
+    store_access: StoreAccess = Field(alias="storeAccess")
+    workers: tuple[Worker, ...]
+    tokens: dict[str, Secret]
+    """Worker's name → token."""
+
+
+SECRET = frozenset({"storeAccess", "tokens"})

@@ -1,0 +1,83 @@
+"""The environment variables of a worker: written by whoever starts it, read by its entrypoint. One list for both."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+
+from videogen.document import Schema, did_you_mean
+from videogen.errors import Fault, InputError
+from videogen.manifest import PhaseName
+from videogen.secret import Secret
+
+PREFIX = "VIDEOGEN_"
+
+
+class WorkerEnvironment(Schema):
+    """Each field is the variable `VIDEOGEN_<FIELD>`; an empty variable counts as absent."""
+
+    worker: str
+    stack: str
+    phase: PhaseName
+    workspace: Path
+    """Holds everything of the worker: `/workspace` in the image, a folder of its own for a local worker."""
+    volume: bool = False
+    """A persistent volume is mounted at `<workspace>/data`."""
+    manifest: str
+    """Digest; the text is the object `manifests/<digest>.yaml` of the models bucket."""
+
+    store_endpoint: str = ""
+    store_region: str
+    store_addressing: str = "path"
+    store_models: str
+    store_outputs: str
+    store_key: Secret
+    store_secret: Secret
+
+    token: Secret
+    """What a caller of the agent must present as bearer."""
+    comfyui_port: int
+    agent_port: int
+    comfyui_dir: Path | None = None
+    """A ComfyUI checkout to run; nothing: the stand-in."""
+    comfyui_python: Path | None = None
+    """Its interpreter; nothing: `<comfyui_dir>/.venv/bin/python`."""
+    comfyui_custom_nodes: Path | None = None
+    """A folder of custom nodes beside those of the checkout."""
+    comfyui_arguments: str = ""
+    """Further flags of ComfyUI, as in a shell."""
+
+    lease_minutes: float = Field(gt=0)
+    idle_minutes: float = Field(gt=0)
+    boot_minutes: float = Field(gt=0)
+
+    @property
+    def root(self) -> Path:
+        """`ROOT`: where models, outputs and cache live."""
+        return self.workspace / "data" if self.volume else self.workspace
+
+    def variables(self) -> dict[str, str]:
+        """The environment to start the worker with; secrets in clear, so hand it to nobody else."""
+        values: dict[str, str] = {}
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if value is None or value == "":
+                continue
+            text = value.reveal() if isinstance(value, Secret) else str(int(value) if isinstance(value, bool) else value)
+            values[PREFIX + name.upper()] = text
+        return values
+
+
+def read(environment: Mapping[str, str]) -> WorkerEnvironment:
+    """The worker's settings; raises `InputError` with every variable that is wrong, missing or misspelt."""
+    given = {key.removeprefix(PREFIX).lower(): value for key, value in environment.items() if key.startswith(PREFIX) and value}
+    try:
+        return WorkerEnvironment.model_validate(given)
+    except ValidationError as error:
+        found = []
+        for detail in error.errors(include_url=False, include_input=False):
+            name = str(detail["loc"][0])
+            unknown = detail["type"] == "extra_forbidden"
+            hint = did_you_mean(PREFIX + name.upper(), (PREFIX + n.upper() for n in WorkerEnvironment.model_fields)) if unknown else None
+            found.append(Fault(f"environment: {PREFIX}{name.upper()}", "unknown variable" if unknown else detail["msg"], hint))
+        raise InputError(found) from None

@@ -1,0 +1,197 @@
+"""A workflow: a graph plus what may be set in it, which models it needs, and what must come before what.
+
+`workflows/<name>/graph.json` is a plain API export; `workflow.yaml` beside it is this schema.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from videogen.document import Document, Schema, did_you_mean
+from videogen.errors import Fault, InputError
+from videogen.graph import Graph, missing_title
+from videogen.manifest import Manifest, PhaseName, require
+
+Value = bool | int | float | str
+
+
+class Target(Schema):
+    """One input of one node, by the node's title."""
+
+    title: str
+    input: str
+
+
+class Parameter(Schema):
+    """Something that a batch may set."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    about: str
+    type: Literal["text", "integer", "number", "choice", "image", "video"]
+    minimum: float | None = None
+    maximum: float | None = None
+    multiple_of: int | None = None
+    plus: int = 0
+    """With `multiple_of`: the value is n × multiple_of + plus (Wan's lengths are 4n + 1)."""
+    choices: tuple[str, ...] = ()
+    default: Value | dict[PhaseName, Value] | None = None
+    sets: Annotated[tuple[Target, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Parameter":
+        if (self.type == "choice") != bool(self.choices):
+            raise ValueError("`choices` belongs to type `choice`, which needs it")
+        return self
+
+    @property
+    def is_file(self) -> bool:
+        """The value is a path of an input file."""
+        return self.type in ("image", "video")
+
+    def default_for(self, phase: PhaseName) -> Value | None:
+        """The value where a batch says nothing; nothing means that the batch must say it."""
+        return self.default.get(phase) if isinstance(self.default, dict) else self.default
+
+    def fault(self, value: object) -> tuple[str, str | None] | None:
+        """What is wrong with a value, and a hint; nothing when it may be used."""
+        if self.type in ("text", "image", "video"):
+            return None if isinstance(value, str) else (f"should be text, got {value!r}", None)
+        if self.type == "choice":
+            return None if value in self.choices else (f"{value!r} is not a choice", did_you_mean(value, self.choices))
+        if isinstance(value, bool) or not isinstance(value, int if self.type == "integer" else int | float):
+            return f"should be {'an' if self.type == 'integer' else 'a'} {self.type}, got {value!r}", None
+        assert isinstance(value, int | float)
+        if self.minimum is not None and value < self.minimum:
+            return f"{value:g} is below {self.minimum:g}", None
+        if self.maximum is not None and value > self.maximum:
+            return f"{value:g} is above {self.maximum:g}", None
+        if self.multiple_of and (value - self.plus) % self.multiple_of:
+            plus = f" plus {self.plus}" if self.plus else ""
+            nearest = round((value - self.plus) / self.multiple_of) * self.multiple_of + self.plus
+            return f"{value:g} is not a multiple of {self.multiple_of}{plus}", f"nearest: {nearest}"
+        return None
+
+
+class ModelSlot(Schema):
+    """Where the graph loads a model: which input of which node takes the file of which manifest entry."""
+
+    title: str
+    input: str
+    model: str
+
+
+class Stage(Schema):
+    """One stage of the chain and the node that carries it."""
+
+    stage: Literal["scail", "uni3c", "wan"]
+    title: str
+
+
+class Output(Schema):
+    """A node whose files are the job's outputs."""
+
+    title: str
+    kind: Literal["video", "image"]
+
+
+class Definition(Schema):
+    """What `workflow.yaml` says."""
+
+    version: Literal[1] = Field(alias="schema")
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+    about: str
+    parameters: tuple[Parameter, ...]
+    models: tuple[ModelSlot, ...]
+    order: tuple[Stage, ...] = ()
+    outputs: Annotated[tuple[Output, ...], Field(min_length=1)]
+    stall_minutes: Annotated[float, Field(gt=0)] = 10
+    """How long ComfyUI may be silent within one job before the job counts as stalled."""
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """A definition that fits its graph."""
+
+    definition: Definition
+    graph: Graph
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.definition.name
+
+    def parameter(self, name: str) -> Parameter:
+        """The parameter of that name; raises `KeyError`."""
+        for parameter in self.definition.parameters:
+            if parameter.name == name:
+                return parameter
+        raise KeyError(name)
+
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        """All parameters' names."""
+        return tuple(parameter.name for parameter in self.definition.parameters)
+
+    def bind(self, values: Mapping[str, object], manifest: Manifest) -> Graph:
+        """The graph with every parameter's value and every model's file name in its place.
+
+        `values` holds each parameter's value as ComfyUI takes it (an input file's name on the server).
+        Raises `InputError` for a model that the manifest lacks.
+        """
+        bound: dict[tuple[str, str], Any] = {}
+        for name, value in values.items():
+            for target in self.parameter(name).sets:
+                bound[target.title, target.input] = value
+        for index, slot in enumerate(self.definition.models):
+            model = require(manifest, slot.model, f"workflows/{self.name}/workflow.yaml: models/{index}/model")
+            bound[slot.title, slot.input] = model.comfy_name
+        return self.graph.bind(bound)
+
+
+def parse(text: str, name: str, graph: Graph) -> Workflow:
+    """The workflow of `workflow.yaml`'s text and its graph; raises `InputError` with every fault."""
+    document = Document(text, name)
+    definition = document.load(Definition)
+    found = list(_against_graph(definition, graph, document))
+    if found:
+        raise InputError(found)
+    return Workflow(definition, graph)
+
+
+def _against_graph(definition: Definition, graph: Graph, document: Document) -> Iterator[Fault]:
+    for index, parameter in enumerate(definition.parameters):
+        for place, target in enumerate(parameter.sets):
+            yield from _target(graph, target.title, target.input, document, ("parameters", index, "sets", place))
+        defaults = parameter.default.values() if isinstance(parameter.default, dict) else [parameter.default]
+        for value in defaults:
+            if value is not None and (wrong := parameter.fault(value)):
+                yield document.fault(("parameters", index, "default"), *wrong)
+    for index, slot in enumerate(definition.models):
+        yield from _target(graph, slot.title, slot.input, document, ("models", index))
+    missing = False
+    for index, stage in enumerate(definition.order):
+        if stage.title not in graph.titles:
+            missing = True
+            yield missing_title(graph, stage.title, document.address(("order", index, "title")))
+    for index, output in enumerate(definition.outputs):
+        if output.title not in graph.titles:
+            yield missing_title(graph, output.title, document.address(("outputs", index, "title")))
+    names = [parameter.name for parameter in definition.parameters]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield document.fault(("parameters",), f"`{name}` stands twice")
+    if not missing:
+        ranks = ["scail", "uni3c", "wan"]
+        stages = [(stage.stage, stage.title) for stage in definition.order]
+        if [ranks.index(stage) for stage, _ in stages] != sorted(ranks.index(stage) for stage, _ in stages):
+            yield document.fault(("order",), "the order is scail, uni3c, wan")
+        for sentence in graph.out_of_order(stages):
+            yield document.fault(("order",), sentence)
+
+
+def _target(graph: Graph, title: str, name: str, document: Document, path: tuple[str | int, ...]) -> Iterator[Fault]:
+    if title not in graph.titles:
+        yield missing_title(graph, title, document.address((*path, "title")))
+    elif name not in (inputs := graph.node(title)["inputs"]):
+        yield document.fault((*path, "input"), f"node `{title}` has no input `{name}`", did_you_mean(name, inputs))
