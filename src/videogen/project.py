@@ -1,0 +1,126 @@
+"""The checkout: finds it, and reads what people wrote in it."""
+
+import hashlib
+import os
+from functools import cache
+from pathlib import Path
+
+import jinja2
+
+from videogen import batch, graph, manifest, phase, workflow
+from videogen.document import Document, did_you_mean, load
+from videogen.errors import Fault, InputError
+
+MARKERS = ("Pulumi.yaml", "models_manifest.yaml")
+
+
+def root() -> Path:
+    """The checkout's folder: `VIDEOGEN_PROJECT`, else the nearest one above the current folder, else the one above this file.
+
+    Raises `InputError` where none of them is a checkout.
+    """
+    named = os.environ.get("VIDEOGEN_PROJECT")
+    if named:
+        if is_checkout(folder := Path(named).resolve()):
+            return folder
+        raise InputError.of("VIDEOGEN_PROJECT", f"{named} holds no {' and '.join(MARKERS)}")
+    here = Path.cwd().resolve()
+    for folder in (here, *here.parents, *Path(__file__).resolve().parents):
+        if is_checkout(folder):
+            return folder
+    raise InputError.of(str(here), "is not inside a video-gen checkout", "change into it, or set VIDEOGEN_PROJECT")
+
+
+def is_checkout(folder: Path) -> bool:
+    """Whether a folder is the top of a checkout."""
+    return all((folder / marker).is_file() for marker in MARKERS)
+
+
+@cache
+def _templates(folder: Path) -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,  # what is rendered is YAML and text, never HTML
+    )
+
+
+def template(name: str) -> jinja2.Template:
+    """A template of `templates/`, in which an unknown variable is an error."""
+    return _templates(root() / "templates").get_template(name)
+
+
+def shown(path: Path) -> str:
+    """A path as people know it: relative to the current folder or the checkout where it lies in one of them."""
+    for base in (Path.cwd(), root()):
+        if path.is_relative_to(base):
+            return str(path.relative_to(base))
+    return str(path)
+
+
+def read(path: Path) -> str:
+    """The text of a file; raises `InputError` where it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        near = did_you_mean(path.name, (p.name for p in path.parent.iterdir())) if path.parent.is_dir() else None
+        raise InputError.of(shown(path), "no such file", near) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError.of(shown(path), f"cannot be read: {error}") from error
+
+
+def read_manifest(path: Path) -> manifest.Manifest:
+    """The manifest in a file; raises `InputError` with every fault."""
+    return manifest.parse(read(path), shown(path))
+
+
+def read_phase(name: manifest.PhaseName) -> phase.Phase:
+    """The generation limits of a phase; raises `InputError`."""
+    path = root() / "workflows" / "phases" / f"{name}.yaml"
+    return load(phase.Phase, read(path), shown(path))
+
+
+def workflow_names() -> tuple[str, ...]:
+    """All workflows of the checkout: the folders of `workflows/` that hold a definition."""
+    return tuple(sorted(path.parent.name for path in (root() / "workflows").glob("*/workflow.yaml")))
+
+
+def read_workflow(name: str, address: str = "workflow") -> workflow.Workflow:
+    """A workflow by its folder's name; raises `InputError` at `address` for an unknown one, and with every fault in its files."""
+    if name not in workflow_names():
+        raise InputError.of(address, f"no workflow `{name}`", did_you_mean(name, workflow_names()))
+    folder = root() / "workflows" / name
+    drawn = graph.parse(read(folder / "graph.json"), shown(folder / "graph.json"))
+    found = workflow.parse(read(folder / "workflow.yaml"), shown(folder / "workflow.yaml"), drawn)
+    if found.name != name:
+        raise InputError.of(f"{shown(folder / 'workflow.yaml')}: name", f"is `{found.name}`, its folder is `{name}`")
+    return found
+
+
+def read_batch(path: Path) -> tuple[batch.Batch, Document]:
+    """The batch in a file, and its document for addresses; raises `InputError` with every fault."""
+    return batch.parse(read(path), shown(path))
+
+
+def input_digests(found: batch.Batch, document: Document, used: workflow.Workflow, folder: Path) -> dict[str, tuple[str, Path]]:
+    """SHA-256 and path of each input file, by the path that the batch writes relative to `folder`.
+
+    Raises `InputError` with every file that is missing or cannot be read.
+    """
+    digests: dict[str, tuple[str, Path]] = {}
+    faults: list[Fault] = []
+    for path, _, written in batch.file_parameters(found, used):
+        file = (folder / written).resolve()
+        try:
+            digests[written] = hashlib.sha256(file.read_bytes()).hexdigest(), file
+        except FileNotFoundError:
+            near = did_you_mean(file.name, (p.name for p in file.parent.iterdir())) if file.parent.is_dir() else None
+            faults.append(document.fault(path, f"no such file: {written}", near))
+        except OSError as error:
+            faults.append(document.fault(path, f"cannot be read: {error}"))
+    if faults:
+        raise InputError(faults)
+    return digests
