@@ -60,12 +60,14 @@ class Document:
                 yield from self._walk(value, (*path, index))
 
     def address(self, path: Path) -> str:
-        """`file:line: a/b/0/c`; the line is the nearest one that exists, since a missing key has none."""
-        known = path
-        while known not in self._lines and known:
-            known = known[:-1]
-        line = self._lines.get(known, 1)
-        return f"{self.name}:{line}: {spell(path)}" if path else f"{self.name}:{line}"
+        """`file:line: a/b/0/c`."""
+        return f"{self.name}:{self.line(path)}: {spell(path)}" if path else f"{self.name}:{self.line(path)}"
+
+    def line(self, path: Path) -> int:
+        """The line of a key, or of the nearest one above it that exists."""
+        while path not in self._lines and path:
+            path = path[:-1]
+        return self._lines.get(path, 1)
 
     def load(self, schema: type[AnySchema]) -> AnySchema:
         """The document as `schema`; raises `InputError` with every fault."""
@@ -100,11 +102,12 @@ def did_you_mean(word: object, allowed: Iterable[object]) -> str | None:
 
 def faults(error: ValidationError, schema: type[BaseModel], document: Document) -> list[Fault]:
     """Pydantic's errors as addresses and plain sentences, in the order of the file."""
-    return [_fault(detail, schema, document) for detail in error.errors(include_url=False)]
+    found = [_path_in_file(detail["loc"], document.data, detail["type"] == "missing") for detail in error.errors()]
+    details = sorted(zip(found, error.errors(), strict=True), key=lambda pair: document.line(pair[0]))
+    return [_fault(path, detail, schema, document) for path, detail in details]
 
 
-def _fault(detail: ErrorDetails, schema: type[BaseModel], document: Document) -> Fault:
-    path = _path_in_file(detail["loc"], document.data, missing=detail["type"] == "missing")
+def _fault(path: Path, detail: ErrorDetails, schema: type[BaseModel], document: Document) -> Fault:
     given = detail["input"]
     match detail["type"]:
         case "missing":
@@ -117,6 +120,8 @@ def _fault(detail: ErrorDetails, schema: type[BaseModel], document: Document) ->
             return document.fault(path, f"{given!r} is not one of the words allowed here", did_you_mean(given, words))
         case "value_error":
             return document.fault(path, str(detail["msg"]).removeprefix("Value error, "))
+        case "too_short":
+            return document.fault(path, f"needs at least {detail['ctx']['min_length']} item")
         case _:
             message = detail["msg"].replace("Input should be", "should be").replace("String should", "should")
             message = message[:1].lower() + message[1:]

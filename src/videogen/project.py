@@ -36,6 +36,11 @@ def is_checkout(folder: Path) -> bool:
     return all((folder / marker).is_file() for marker in MARKERS)
 
 
+def state(stack: str) -> Path:
+    """Where this machine keeps what it knows of a stack: `.videogen/<stack>`, or `$VIDEOGEN_STATE/<stack>`."""
+    return Path(os.environ.get("VIDEOGEN_STATE") or root() / ".videogen").resolve() / stack
+
+
 @cache
 def _templates(folder: Path) -> jinja2.Environment:
     return jinja2.Environment(
