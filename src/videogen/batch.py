@@ -82,7 +82,9 @@ def parse(text: str, name: str) -> tuple[Batch, Document]:
 
 def parameters_of(batch: Batch, workflow: Workflow, phase: Phase) -> list[dict[str, Value]]:
     """Every combination of the matrix over the fixed values over the phase's defaults, in a stable order."""
-    defaults = {p.name: value for p in workflow.definition.parameters if (value := p.default_for(phase.phase)) is not None}
+    defaults = {
+        p.name: value for p in workflow.definition.parameters if (value := p.default_for(phase.phase)) is not None
+    }
     axes = [[(name, value) for value in values] for name, values in batch.matrix.items()]
     return [{**defaults, **batch.fixed, **dict(chosen)} for chosen in itertools.product(*axes)]
 
@@ -126,7 +128,14 @@ def expand(batch: Batch, workflow: Workflow, phase: Phase, manifest: Manifest, d
         identity = [graph.digest(), sorted(file.sha256 for file in inputs), sorted(models.items())]
         job_id = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
         jobs[job_id] = Job(
-            job_id, batch.name, workflow.name, parameters, graph.prompt, inputs, models, tuple(sorted(batch.leave_policy))
+            job_id,
+            batch.name,
+            workflow.name,
+            parameters,
+            graph.prompt,
+            inputs,
+            models,
+            tuple(sorted(batch.leave_policy)),
         )
     return list(jobs.values())
 

@@ -123,7 +123,7 @@ def _fault(path: Path, detail: ErrorDetails, schema: type[BaseModel], document: 
         case "too_short":
             return document.fault(path, f"needs at least {detail['ctx']['min_length']} item")
         case _:
-            message = detail["msg"].replace("Input should be", "should be").replace("String should", "should")
+            message = detail["msg"].replace("Input should", "should").replace("String should", "should")
             message = message[:1].lower() + message[1:]
             return document.fault(path, f"{message}, got {_clip(given)}")
 
@@ -138,10 +138,7 @@ def _path_in_file(loc: tuple[int | str, ...], data: Any, missing: bool) -> Path:
     path: list[str | int] = []
     for position, part in enumerate(loc):
         last = position == len(loc) - 1
-        if isinstance(data, dict) and part in data:
-            path.append(part)
-            data = data[part]
-        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
+        if (isinstance(data, dict) and part in data) or (isinstance(data, list) and isinstance(part, int) and part < len(data)):
             path.append(part)
             data = data[part]
         elif last and missing:

@@ -8,6 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
+from itertools import pairwise
 from typing import Any
 
 from videogen.document import did_you_mean
@@ -77,7 +78,7 @@ class Graph:
 
         An earlier stage must reach a node of the next one, or meet it in one sampler; it may never depend on it.
         """
-        for (first, before), (second, after) in zip(stages, stages[1:], strict=False):
+        for (first, before), (second, after) in pairwise(stages):
             if after in self.upstream(before):
                 yield f"{first} must come before {second}, but `{before}` depends on `{after}`"
             elif before not in self.upstream(after) and not self._meet(before, after):

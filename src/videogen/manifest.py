@@ -92,7 +92,9 @@ class Model(Schema):
     def _file(cls, value: str) -> str:
         path = PurePosixPath(value)
         if path.is_absolute() or ".." in path.parts or str(path) != value or len(path.parts) < 2:
-            raise ValueError(f"should be a path inside the models folder such as `vae/{path.name or 'x'}`, got {value!r}")
+            raise ValueError(
+                f"should be a path inside the models folder such as `vae/{path.name or 'x'}`, got {value!r}"
+            )
         allowed = Folder.__args__  # type: ignore[attr-defined]  # a Literal's words; typing has no public name for them
         if path.parts[0] not in allowed:
             raise ValueError(f"first folder {path.parts[0]!r} is not one of: {', '.join(allowed)}")
@@ -176,7 +178,9 @@ def require(manifest: Manifest, name: str, address: str) -> Model:
             raise InputError.of(address, f"`{name}` is an alias", f"write its name: `{model.name}`")
         if model.name == name and not model.runnable:
             raise InputError.of(
-                address, f"model `{name}` has no size and sha256 in the manifest", f"`videogen models pin {name}` fills them"
+                address,
+                f"model `{name}` has no size and sha256 in the manifest",
+                f"`videogen models pin {name}` fills them",
             )
     try:
         return manifest.named(name)

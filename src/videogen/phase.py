@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from videogen.document import Schema, did_you_mean
+from videogen.document import Schema
 from videogen.errors import Fault
 from videogen.manifest import PhaseName
 
@@ -42,17 +42,23 @@ class Phase(Schema):
 
     def faults(self, parameters: Mapping[str, object], leaves: frozenset[str], address: str) -> Iterator[Fault]:
         """What in a job's parameters is outside the policy and not named in `leaves`."""
-        for name, allowed in (("steps", self.policy.steps), ("cfg", self.policy.cfg), ("denoise", self.policy.denoise), ("length", self.policy.length)):  # fmt: skip
+        policy = self.policy
+        ranges = {"steps": policy.steps, "cfg": policy.cfg, "denoise": policy.denoise, "length": policy.length}
+        for name, allowed in ranges.items():
             value = parameters.get(name)
-            if isinstance(value, int | float) and name not in leaves and not allowed.minimum <= value <= allowed.maximum:
+            if (
+                isinstance(value, int | float)
+                and name not in leaves
+                and not allowed.minimum <= value <= allowed.maximum
+            ):
                 yield self._fault(address, name, f"{value:g}", f"{allowed.minimum:g} to {allowed.maximum:g}")
         sampler = parameters.get("sampler")
-        if sampler is not None and "sampler" not in leaves and sampler not in self.policy.samplers:
-            yield Fault(f"{address}/sampler", f"{sampler} is outside the policy of phase {self.phase}", did_you_mean(sampler, self.policy.samplers))  # fmt: skip
+        if sampler is not None and "sampler" not in leaves and sampler not in policy.samplers:
+            yield self._fault(address, "sampler", str(sampler), ", ".join(policy.samplers))
         if "width" in parameters and "height" in parameters and "size" not in leaves:
             size = f"{parameters['width']}x{parameters['height']}"
-            if size not in self.policy.sizes:
-                yield self._fault(address, "size", size, ", ".join(self.policy.sizes))
+            if size not in policy.sizes:
+                yield self._fault(address, "size", size, ", ".join(policy.sizes))
 
     def _fault(self, address: str, name: str, value: str, allowed: str) -> Fault:
         message = f"{value} is outside the policy of phase {self.phase} ({allowed})"

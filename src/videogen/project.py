@@ -15,7 +15,7 @@ MARKERS = ("Pulumi.yaml", "models_manifest.yaml")
 
 
 def root() -> Path:
-    """The checkout's folder: `VIDEOGEN_PROJECT`, else the nearest one above the current folder, else the one above this file.
+    """The checkout's folder: `VIDEOGEN_PROJECT`, else the nearest above the current folder, else above this file.
 
     Raises `InputError` where none of them is a checkout.
     """
@@ -49,7 +49,7 @@ def _templates(folder: Path) -> jinja2.Environment:
         keep_trailing_newline=True,
         trim_blocks=True,
         lstrip_blocks=True,
-        autoescape=False,  # what is rendered is YAML and text, never HTML
+        autoescape=jinja2.select_autoescape(["html"]),
     )
 
 
@@ -94,7 +94,10 @@ def workflow_names() -> tuple[str, ...]:
 
 
 def read_workflow(name: str, address: str = "workflow") -> workflow.Workflow:
-    """A workflow by its folder's name; raises `InputError` at `address` for an unknown one, and with every fault in its files."""
+    """A workflow by its folder's name.
+
+    Raises `InputError`: at `address` for an unknown one, else with every fault in its files.
+    """
     if name not in workflow_names():
         raise InputError.of(address, f"no workflow `{name}`", did_you_mean(name, workflow_names()))
     folder = root() / "workflows" / name
@@ -110,7 +113,9 @@ def read_batch(path: Path) -> tuple[batch.Batch, Document]:
     return batch.parse(read(path), shown(path))
 
 
-def input_digests(found: batch.Batch, document: Document, used: workflow.Workflow, folder: Path) -> dict[str, tuple[str, Path]]:
+def input_digests(
+    found: batch.Batch, document: Document, used: workflow.Workflow, folder: Path
+) -> dict[str, tuple[str, Path]]:
     """SHA-256 and path of each input file, by the path that the batch writes relative to `folder`.
 
     Raises `InputError` with every file that is missing or cannot be read.

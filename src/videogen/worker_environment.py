@@ -63,21 +63,26 @@ class WorkerEnvironment(Schema):
             value = getattr(self, name)
             if value is None or value == "":
                 continue
-            text = value.reveal() if isinstance(value, Secret) else str(int(value) if isinstance(value, bool) else value)
+            text = (
+                value.reveal() if isinstance(value, Secret) else str(int(value) if isinstance(value, bool) else value)
+            )
             values[PREFIX + name.upper()] = text
         return values
 
 
 def read(environment: Mapping[str, str]) -> WorkerEnvironment:
     """The worker's settings; raises `InputError` with every variable that is wrong, missing or misspelt."""
-    given = {key.removeprefix(PREFIX).lower(): value for key, value in environment.items() if key.startswith(PREFIX) and value}
+    ours = {key.removeprefix(PREFIX): value for key, value in environment.items() if key.startswith(PREFIX) and value}
+    given = {key.lower(): value for key, value in ours.items()}
     try:
         return WorkerEnvironment.model_validate(given)
     except ValidationError as error:
+        allowed = [PREFIX + name.upper() for name in WorkerEnvironment.model_fields]
         found = []
         for detail in error.errors(include_url=False, include_input=False):
-            name = str(detail["loc"][0])
-            unknown = detail["type"] == "extra_forbidden"
-            hint = did_you_mean(PREFIX + name.upper(), (PREFIX + n.upper() for n in WorkerEnvironment.model_fields)) if unknown else None
-            found.append(Fault(f"environment: {PREFIX}{name.upper()}", "unknown variable" if unknown else detail["msg"], hint))
+            variable = PREFIX + str(detail["loc"][0]).upper()
+            if detail["type"] == "extra_forbidden":
+                found.append(Fault(f"environment: {variable}", "unknown variable", did_you_mean(variable, allowed)))
+            else:
+                found.append(Fault(f"environment: {variable}", detail["msg"]))
         raise InputError(found) from None

@@ -1,0 +1,58 @@
+# video-gen. `make help` lists the targets; each one does its own set-up.
+# CI runs these same targets and nothing cleverer.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+export BASH_ENV := $(CURDIR)/tools/env.sh
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PYTEST_ARGS ?=
+
+.PHONY: help setup demo test check unit bench reference lock clean
+
+help: ## This list.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1mmake %-10s\033[0m %s\n", $$1, $$2 } /^## / { printf "\n%s\n", substr($$0, 4) }' Makefile
+
+## Two commands for a stranger
+
+demo: setup ## Rent, sync, render, check, destroy: the whole product on this machine (COMFYUI_DIR=… for a real ComfyUI).
+	@tools/demo.sh
+
+test: setup check ## Everything that CI proves.
+	@python -m pytest $(PYTEST_ARGS)
+
+## While you work
+
+setup: .venv/.ready ## Python packages (hash-locked), the Pulumi CLI if you have none, the stack dev.
+	@tools/build_pulumi.sh
+	@tools/init_stack.sh dev
+
+check: .venv/.ready ## Style, types, floors.
+	@ruff check .
+	@ruff format --check .
+	@mypy
+	@lint-imports --no-cache
+
+unit: .venv/.ready ## Only the quick tests.
+	@python -m pytest tests/unit tests/repo $(PYTEST_ARGS)
+
+bench: setup ## Every benchmark; each prints a ratio against a named peer.
+	@for one in benchmarks/*.py; do echo "== $$one"; python $$one; done
+
+reference: .venv/.ready ## Writes docs/reference/ and the index of docs/decisions/ anew.
+	@python tools/write_reference.py
+
+lock: .venv/.ready ## Resolves requirements.lock anew.
+	@pip-compile --quiet --extra dev --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
+		--no-emit-trusted-host --no-emit-find-links --no-header --upgrade -o requirements.lock pyproject.toml
+
+clean: ## Removes what can be made again; keeps .videogen/ (state, store) and outputs/ (your videos).
+	@rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+.venv/.ready: requirements.lock pyproject.toml
+	@echo "python: installing the locked packages into .venv …"
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "error: Python 3.11 or newer is needed; PYTHON=… names one")'
+	@$(PYTHON) -m venv .venv
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch .venv/.ready

@@ -1,0 +1,41 @@
+"""The command line: verbs in the order of use.
+
+Exit codes: 0 done; 1 failed, or some jobs did; 2 what you wrote is wrong; 3 stopped by a cap or a signal.
+"""
+
+import signal
+import sys
+from types import FrameType
+
+import typer
+
+from videogen.cli import doctor, lint, outputs, status, submit
+from videogen.console import Console
+from videogen.errors import Interrupted, VideogenError
+
+app = typer.Typer(
+    name="videogen", help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+)
+CHECK = "Before: is everything right?"
+MAKE = "Make videos"
+LOOK = "Afterwards: what came out, what did it cost?"
+app.command("doctor", rich_help_panel=CHECK)(doctor.doctor)
+app.command("lint", rich_help_panel=CHECK)(lint.lint)
+app.command("submit", rich_help_panel=MAKE)(submit.submit)
+app.command("status", rich_help_panel=LOOK)(status.status)
+app.add_typer(outputs.app, name="outputs", rich_help_panel=LOOK)
+
+
+def main() -> None:
+    """Runs the command line; every error of ours becomes one clear message and its exit code."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+    try:
+        app()
+    except VideogenError as error:
+        Console().error(error)
+        sys.exit(error.exit_code)
+
+
+def _interrupt(number: int, _frame: FrameType | None) -> None:
+    raise Interrupted(f"stopped by {signal.Signals(number).name}")

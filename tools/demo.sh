@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# The whole product once, on this machine: rent → models → batch → videos → gone, with a receipt.
+# `make demo` calls it after set-up. COMFYUI_DIR=… takes a real ComfyUI instead of the stand-in.
+# Whatever happens in between, it ends with `pulumi destroy`: nothing is left running.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source tools/env.sh
+
+stack=dev
+batch=batches/demo.yaml
+report=.videogen/demo-seconds.txt
+mkdir -p .videogen
+: >"$report"
+
+step() { # step NAME COMMAND…: says what it runs, and how long it took
+  local name=$1 began=$EPOCHREALTIME code=0
+  shift
+  printf '\n\033[1m── %s ──\033[0m\n$ %s\n' "$name" "$*"
+  "$@" || code=$?
+  awk -v name="$name" -v began="$began" -v ended="$EPOCHREALTIME" \
+    'BEGIN { printf "%-34s %6.1f s\n", name, ended - began }' | tee -a "$report"
+  return "$code"
+}
+
+destroy() {
+  step "gone, with receipts" pulumi destroy --stack "$stack" --yes --skip-preview
+}
+
+if [ -n "${COMFYUI_DIR:-}" ]; then
+  source tools/tiny_models.sh # its models are tiny and random: they prove the plumbing, not the picture
+else
+  echo "ComfyUI is played by our stand-in: real protocol, real videos, no model. COMFYUI_DIR=… takes a real one."
+fi
+
+trap 'code=$?; trap - EXIT; destroy || true; exit $code' EXIT
+trap 'exit 3' INT TERM
+step "store and workers, proven ready" pulumi up --stack "$stack" --yes --skip-preview
+if [ -n "${COMFYUI_DIR:-}" ]; then
+  # A ComfyUI before 0.29 has no Uni3C: the main path is then refused before anything is sent.
+  step "main path" videogen submit "$batch" --stack "$stack" --again || [ $? -eq 2 ]
+  batch=batches/demo-short.yaml
+fi
+step "batch → checked videos" videogen submit "$batch" --stack "$stack" --again
+step "what there is" videogen status --stack "$stack"
+trap - EXIT
+destroy
+
+printf '\n\033[1m── finished ──\033[0m\n'
+cat "$report"
+awk '{ sum += $(NF - 1) } END { printf "%-34s %6.1f s\n", "all", sum }' "$report"
+echo "videos and contact sheet: $(python -c 'import sys, yaml; print("outputs/" + yaml.safe_load(open(sys.argv[1]))["name"])' "$batch")/contact-sheet.png"
