@@ -1,3 +1,6 @@
+// Pulumi's Python language host. v3.79.0 is the last version in which it belongs to the sdk module; later it is a module
+// of its own without versions, which module proxies do not serve. The two sdk versions exclude each other, so this is
+// a module beside tools/pulumi. It runs `python3` from PATH: tools/env.sh puts .venv/bin first there.
 module videogen/tools/pulumi-language-python
 
 go 1.25.0
