@@ -40,16 +40,19 @@ class Canvas:
         self.picture = _gradient(self.size, top, bottom)
 
     def blank(self) -> tuple[Image.Image, ImageDraw.ImageDraw]:
+        """An empty mask and the pen that draws on it, in enlarged pixels."""
         mask = Image.new("L", self.size)
         return mask, ImageDraw.Draw(mask)
 
     def box(self, centre: Point, width: float, height: float, radius: float) -> Image.Image:
+        """A box with round corners."""
         mask, draw = self.blank()
         (x, y), w, h = centre, width / 2, height / 2
         draw.rounded_rectangle([v * SCALE for v in (x - w, y - h, x + w, y + h)], radius * SCALE, fill=255)
         return mask
 
     def oval(self, centre: Point, width: float, height: float) -> Image.Image:
+        """An ellipse."""
         mask, draw = self.blank()
         (x, y), w, h = centre, width / 2, height / 2
         draw.ellipse([v * SCALE for v in (x - w, y - h, x + w, y + h)], fill=255)
@@ -60,7 +63,9 @@ class Canvas:
         mask, draw = self.blank()
         for step in range(161):
             t = step / 160
-            x, y = ((1 - t) ** 2 * a + 2 * t * (1 - t) * b + t * t * c for a, b, c in zip(start, bend, end, strict=True))
+            x, y = (
+                (1 - t) ** 2 * a + 2 * t * (1 - t) * b + t * t * c for a, b, c in zip(start, bend, end, strict=True)
+            )
             r = (first + (last - first) * t) / 2
             draw.ellipse([v * SCALE for v in (x - r, y - r, x + r, y + r)], fill=255)
         return mask
@@ -90,10 +95,12 @@ class Canvas:
         self.picture.paste(body, area[:2], shape)
 
     def glow(self, mask: Image.Image, colour: str, radius: float, strength: float) -> None:
+        """Let a shape shine beyond its edge."""
         halo = mask.filter(ImageFilter.GaussianBlur(radius * SCALE)).point(lambda v: int(v * strength))
         self.picture.paste(ImageColor.getrgb(colour), (0, 0), halo)
 
     def finish(self) -> Image.Image:
+        """The picture at its final size."""
         return self.picture.resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS)
 
 
@@ -116,12 +123,33 @@ def draw_character() -> Image.Image:
         c.paint(c.box((mid + side * 54, 903), 104, 18, 9), CREAM, CREAM_DEEP, 6)
     for side in (-1, 1):  # arms, cuffs, gloves
         hand = (mid + side * 182, 606)
-        c.paint(c.tube((mid + side * 66, 446), (mid + side * 146, 500), (mid + side * 170, 580), 62, 46), CORAL, CORAL_DEEP)
+        c.paint(
+            c.tube((mid + side * 66, 446), (mid + side * 146, 500), (mid + side * 170, 580), 62, 46), CORAL, CORAL_DEEP
+        )
         c.paint(c.oval(hand, 66, 68), CREAM, CREAM_DEEP)
-        c.paint(c.tube((hand[0] - side * 26, 596), (hand[0] - side * 34, 604), (hand[0] - side * 32, 618), 24, 20), CREAM, CREAM_DEEP, 6)
-        c.paint(c.tube((hand[0] - 24, 582 + side * 5), (hand[0], 575), (hand[0] + 24, 582 - side * 5), 20, 20), NAVY, NAVY_DEEP, 6)
+        c.paint(
+            c.tube((hand[0] - side * 26, 596), (hand[0] - side * 34, 604), (hand[0] - side * 32, 618), 24, 20),
+            CREAM,
+            CREAM_DEEP,
+            6,
+        )
+        c.paint(
+            c.tube((hand[0] - 24, 582 + side * 5), (hand[0], 575), (hand[0] + 24, 582 - side * 5), 20, 20),
+            NAVY,
+            NAVY_DEEP,
+            6,
+        )
 
-    coat = [(mid - 74, 404), (mid + 74, 404), (mid + 92, 470), (mid + 98, 580), (mid + 116, 694), (mid - 116, 694), (mid - 98, 580), (mid - 92, 470)]
+    coat = [
+        (mid - 74, 404),
+        (mid + 74, 404),
+        (mid + 92, 470),
+        (mid + 98, 580),
+        (mid + 116, 694),
+        (mid - 116, 694),
+        (mid - 98, 580),
+        (mid - 92, 470),
+    ]
     c.paint(c.blob(coat, 22), CORAL, CORAL_DEEP, 20)
     c.paint(c.box((mid, 672), 206, 15, 7), SUN, SUN_DEEP, 4)
     c.paint(c.box((mid, 556), 7, 214, 3), CREAM, CREAM_DEEP, 3)
@@ -155,8 +183,8 @@ def draw_character() -> Image.Image:
 # ---- the mover
 
 SIZE, FPS, FRAMES, OVER = (288, 512), 16, 81, 3
-BODY = 302.0  # height of the figure in pixels
-GROUND = 448.0
+BODY = 286.0  # height of the figure in pixels
+GROUND = 440.0
 
 # One row a beat (half a second): hip x and drop, lean and head tilt in degrees, feet x, both feet up, and for each arm
 # the angles of upper arm and forearm in degrees from hanging down, outwards positive. Lengths in body heights.
@@ -178,7 +206,20 @@ BEATS = np.array(
     dtype=np.float64,
 )
 
-LIMBS = ["#ff4d4d", "#ff9a3d", "#ffd23d", "#b6e33d", "#4ddc6a", "#3ddcb0", "#3dc3ff", "#4d7dff", "#8a5cff", "#d65cff", "#ff5cb8", "#ff5c86"]
+LIMBS = [
+    "#ff4d4d",
+    "#ff9a3d",
+    "#ffd23d",
+    "#b6e33d",
+    "#4ddc6a",
+    "#3ddcb0",
+    "#3dc3ff",
+    "#4d7dff",
+    "#8a5cff",
+    "#d65cff",
+    "#ff5cb8",
+    "#ff5c86",
+]
 
 
 def _pose(time: float) -> np.ndarray:
@@ -186,14 +227,22 @@ def _pose(time: float) -> np.ndarray:
     last = len(BEATS) - 1
     at = min(int(time), last - 1)
     t = time - at
-    p0, p1, p2, p3 = BEATS[(at - 1) % last], BEATS[at], BEATS[at + 1], BEATS[(at + 2) % last if at + 2 > last else at + 2]
-    return 0.5 * (2 * p1 + (p2 - p0) * t + (2 * p0 - 5 * p1 + 4 * p2 - p3) * t**2 + (3 * p1 - p0 - 3 * p2 + p3) * t**3)
+    p0, p1, p2, p3 = (
+        BEATS[(at - 1) % last],
+        BEATS[at],
+        BEATS[at + 1],
+        BEATS[(at + 2) % last if at + 2 > last else at + 2],
+    )
+    curve: np.ndarray = 0.5 * (
+        2 * p1 + (p2 - p0) * t + (2 * p0 - 5 * p1 + 4 * p2 - p3) * t**2 + (3 * p1 - p0 - 3 * p2 + p3) * t**3
+    )
+    return curve
 
 
 def _knee(hip: Point, foot: Point, bone: float, outwards: int) -> Point:
     dx, dy = foot[0] - hip[0], foot[1] - hip[1]
     reach = min(math.hypot(dx, dy), 2 * bone - 1e-6)
-    bow = math.sqrt(bone**2 - (reach / 2) ** 2) * 0.8
+    bow = math.sqrt(bone**2 - (reach / 2) ** 2) * 0.45
     length = math.hypot(dx, dy)
     return (hip[0] + dx / 2 - outwards * dy / length * bow, hip[1] + dy / 2 + outwards * dx / length * bow)
 
@@ -247,16 +296,18 @@ def draw_motion() -> Iterator[Image.Image]:
 
 
 def write_video(frames: Iterator[Image.Image], target: Path) -> None:
+    """The frames as H.264, index first; one thread, so that the same frames give the same file."""
     with av.open(str(target), "w", options={"movflags": "faststart"}) as container:
         stream = container.add_stream("libx264", rate=Fraction(FPS), options={"preset": "veryslow", "crf": "20"})
         stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
         stream.thread_count = 1
         for picture in frames:
-            container.mux(stream.encode(av.VideoFrame.from_image(picture)))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.asarray(picture), format="rgb24")))
         container.mux(stream.encode())
 
 
 def main() -> None:
+    """Draw both files."""
     parser = argparse.ArgumentParser(description="Draws the demo's character and motion video.")
     parser.add_argument("--into", type=Path, default=INPUTS, help="folder (default: batches/inputs)")
     into: Path = parser.parse_args().into
