@@ -4,6 +4,7 @@ The file's own path of keys is the address of a fault, so that a message reads a
 """
 
 import difflib
+import json
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
@@ -71,8 +72,9 @@ class Document:
 
     def load(self, schema: type[AnySchema]) -> AnySchema:
         """The document as `schema`; raises `InputError` with every fault."""
+        as_json = json.dumps(self.data, default=str)
         try:
-            return schema.model_validate(self.data)
+            return schema.model_validate_json(as_json, strict=True)  # strict: YAML's `no` is not the number 0
         except ValidationError as error:
             raise InputError(faults(error, schema, self)) from None
 
@@ -138,7 +140,8 @@ def _path_in_file(loc: tuple[int | str, ...], data: Any, missing: bool) -> Path:
     path: list[str | int] = []
     for position, part in enumerate(loc):
         last = position == len(loc) - 1
-        if (isinstance(data, dict) and part in data) or (isinstance(data, list) and isinstance(part, int) and part < len(data)):
+        in_list = isinstance(data, list) and isinstance(part, int) and part < len(data)
+        if in_list or (isinstance(data, dict) and part in data):
             path.append(part)
             data = data[part]
         elif last and missing:

@@ -1,0 +1,1 @@
+"""Small real programs and values that stand in for what tests cannot have."""

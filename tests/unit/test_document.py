@@ -1,0 +1,58 @@
+"""Faults in files that people write are addresses and plain sentences."""
+
+from typing import Literal
+
+import pytest
+from pydantic import Field
+
+from videogen.document import Document, Schema, load
+from videogen.errors import InputError
+
+
+class Leaf(Schema):
+    """A leaf."""
+
+    size: int = Field(gt=0)
+    kind: Literal["big", "small"] = "big"
+
+
+class Tree(Schema):
+    """A tree."""
+
+    name: str
+    leaves: tuple[Leaf, ...] = ()
+
+
+SENTENCES = [
+    ("name: x\nleaves:\n- size: no", ["t.yaml:3: leaves/0/size: should be a valid integer, got False"]),
+    ("nam: x", ["t.yaml:1: name: is required", "t.yaml:1: nam: unknown key\nhint: did you mean `name`?"]),
+    ("name: x\nleaves:\n- size: 3\n- size: n0", ["t.yaml:4: leaves/1/size: should be a valid integer, got 'n0'"]),
+    ("name: x\nleaves: [{size: 0}]", ["t.yaml:2: leaves/0/size: should be greater than 0, got 0"]),
+    ("name: x\nleaves: [{size: 1, kind: bigg}]", ["t.yaml:2: leaves/0/kind: 'bigg' is not one of the words allowed here\nhint: did you mean `big`?"]),
+    ("name: x\nleaves: [{size: 1, sise: 2}]", ["t.yaml:2: leaves/0/sise: unknown key\nhint: did you mean `size`?"]),
+    ("name: x\nname: y", ["t.yaml:2: name: stands twice"]),
+    ("name: [", ["t.yaml:1: is not YAML: expected the node content, but found '<stream end>'"]),
+    ("", ["t.yaml:1: should be an object, got nothing"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "sentences"), SENTENCES)
+def test_wording(text: str, sentences: list[str]) -> None:
+    """Every fault of a file is shown, in the file's order, with line, path, sentence and the nearest right word."""
+    with pytest.raises(InputError) as caught:
+        load(Tree, text, "t.yaml")
+
+    assert [str(fault) for fault in caught.value.faults] == sentences
+    assert caught.value.exit_code == 2
+
+
+def test_right_file() -> None:
+    """A right file becomes its schema."""
+    assert load(Tree, "name: x\nleaves: [{size: 2}]", "t.yaml") == Tree(name="x", leaves=(Leaf(size=2),))
+
+
+def test_line_of_a_key() -> None:
+    """A path that does not exist has the line of its nearest parent."""
+    document = Document("a:\n  b:\n    c: 1\n", "t.yaml")
+
+    assert tuple(document.line(path) for path in [("a",), ("a", "b"), ("a", "b", "c"), ("a", "b", "x")]) == (1, 2, 3, 2)
