@@ -51,7 +51,8 @@ trap 'echo >&2; exit 3' INT TERM HUP
 follow() {
   local what=$1 log=$new/log line='' said=-30
   shift
-  "$@" 2>"$log" &
+  : >"$log" # read before the command has opened it
+  "$@" 2>>"$log" &
   job=$!
   while kill -0 "$job" 2>/dev/null; do
     line="$what: $(awk '/^go: downloading/ { m++ } /^[^ :]+$/ { p++ }
