@@ -226,7 +226,7 @@ def test_real_pulumi_leaves_the_stack_file_and_keeps_the_secret(checkout: Path) 
     if (ROOT / ".tools/bin").exists():
         (checkout / ".tools").symlink_to(ROOT / ".tools")
     elif not own:
-        pytest.skip("no pulumi yet: `make tools`")
+        pytest.skip("no pulumi yet: `make setup`")
     (checkout / ".venv").symlink_to(ROOT / ".venv")
     (checkout / "__main__.py").write_text('import pulumi\npulumi.export("word", pulumi.Output.secret("hush-hush"))\n')
     env = {key: value for key, value in os.environ.items() if not key.startswith("PULUMI_")}

@@ -1,4 +1,4 @@
-// The Pulumi command line, for machines that have Go but no Pulumi: `make tools` builds it from here.
+// The Pulumi command line, for machines that have Go but no Pulumi: `make setup` builds it from here.
 module videogen/tools/pulumi
 
 go 1.25.11
