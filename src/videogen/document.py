@@ -151,10 +151,10 @@ def _path_in_file(loc: tuple[int | str, ...], data: Any, missing: bool) -> Path:
 
 def _keys_at(schema: Any, loc: tuple[int | str, ...]) -> set[str]:
     """The keys that the schema allows at a location."""
-    found = list(_schemas(schema))
+    found = list(schemas_in(schema))
     for part in loc:
         inner = [field for model in found for name, field in _fields(model).items() if part in (name, model.__name__)]
-        found = [model for annotation in inner for model in _schemas(annotation)] or found
+        found = [model for annotation in inner for model in schemas_in(annotation)] or found
     return {name for model in found for name in _fields(model)}
 
 
@@ -162,10 +162,10 @@ def _fields(model: type[BaseModel]) -> dict[str, Any]:
     return {field.alias or name: field.annotation for name, field in model.model_fields.items()}
 
 
-def _schemas(annotation: Any) -> Iterator[type[BaseModel]]:
+def schemas_in(annotation: Any) -> Iterator[type[BaseModel]]:
     """The schemas inside an annotation: of a list's items, of a mapping's values, of a union's members."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     elif get_origin(annotation) is not Literal:
         for inner in get_args(annotation):
-            yield from _schemas(inner)
+            yield from schemas_in(inner)
