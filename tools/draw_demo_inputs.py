@@ -185,6 +185,7 @@ def draw_character() -> Image.Image:
 SIZE, FPS, FRAMES, OVER = (288, 512), 16, 81, 3
 BODY = 286.0  # height of the figure in pixels
 GROUND = 440.0
+ENCODING = {"preset": "veryslow", "crf": "20", "x264-params": "cpu-independent=1"}  # else bytes differ by processor
 
 # One row a beat (half a second): hip x and drop, lean and head tilt in degrees, feet x, both feet up, and for each arm
 # the angles of upper arm and forearm in degrees from hanging down, outwards positive. Lengths in body heights.
@@ -206,20 +207,12 @@ BEATS = np.array(
     dtype=np.float64,
 )
 
+# fmt: off
 LIMBS = [
-    "#ff4d4d",
-    "#ff9a3d",
-    "#ffd23d",
-    "#b6e33d",
-    "#4ddc6a",
-    "#3ddcb0",
-    "#3dc3ff",
-    "#4d7dff",
-    "#8a5cff",
-    "#d65cff",
-    "#ff5cb8",
-    "#ff5c86",
+    "#ff4d4d", "#ff9a3d", "#ffd23d", "#b6e33d", "#4ddc6a", "#3ddcb0",
+    "#3dc3ff", "#4d7dff", "#8a5cff", "#d65cff", "#ff5cb8", "#ff5c86",
 ]
+# fmt: on
 
 
 def _pose(time: float) -> np.ndarray:
@@ -298,7 +291,7 @@ def draw_motion() -> Iterator[Image.Image]:
 def write_video(frames: Iterator[Image.Image], target: Path) -> None:
     """The frames as H.264, index first; one thread, so that the same frames give the same file."""
     with av.open(str(target), "w", options={"movflags": "faststart"}) as container:
-        stream = container.add_stream("libx264", rate=Fraction(FPS), options={"preset": "veryslow", "crf": "20"})
+        stream = container.add_stream("libx264", rate=Fraction(FPS), options=ENCODING)
         stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
         stream.thread_count = 1
         for picture in frames:

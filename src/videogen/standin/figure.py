@@ -125,13 +125,14 @@ def _rig(frame: Reals, scale: int) -> Figure:
         arm, inner, thick = found
         high = np.arange(frame.shape[0]) / step - 0.5
         limit = np.interp(high, np.arange(len(inner)), inner).astype(np.float32)[:, None]
-        beyond = _ramp(sign * u - limit, -0.002, 0.006)
+        beyond = _ramp(sign * u - limit, -0.002, 0.004)
         # The arm reaches behind the body and has a round end there, so that no gap opens when it turns.
         away = np.hypot(sign * u - arm[0], q - arm[1])
         root = _ramp(sign * u - limit, -0.016, -0.010) * (1 - _ramp(away, thick + 0.045, thick + 0.055))
+        root = root * _ramp(q, arm[1] - thick - 0.01, arm[1] - thick)
         whole = np.maximum(np.maximum(beyond, root), 1 - _ramp(away, thick - 0.006, thick))
         arms.append(Arm(packed(frame * whole[..., None]), sign, (arm[0], arm[1]), arm[2], arm[3]))
-        body = body * (1 - beyond)[..., None]
+        body = body * (1 - _ramp(sign * u - limit, 0.004, 0.010))[..., None]
     unit = step / scale
     return Figure(packed(body), tuple(arms), scale, (axis + 0.5) * unit, soles * unit, tall * unit, half)
 
