@@ -1,0 +1,110 @@
+"""Requests to an S3 with a deadline: repeated while the store is away, and its refusals as our errors."""
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError, ResponseParserError
+
+from videogen import stack_outputs
+from videogen.errors import Interrupted, ObjectMissing, StoreError, StoreUnreachable
+
+BROKEN = (HTTPClientError, IncompleteReadError, ResponseParserError)
+"""No answer, half an answer, or an answer that is not S3's (a proxy's page)."""
+
+_CONNECTIONS = 32
+_ABSENT = {"404", "NoSuchKey", "NotFound"}
+_BUSY = {"SlowDown", "RequestTimeout", "Throttling", "TooManyRequests"}
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
+
+Answer = TypeVar("Answer")
+
+
+class StoreClient:
+    """A boto3 client (`s3`) and the patience to use it with; both may be used from many threads."""
+
+    def __init__(self, place: stack_outputs.Store, access: stack_outputs.StoreAccess, patience_seconds: float) -> None:
+        self.address = place.endpoint or f"S3 in {place.region}"
+        self.patience = patience_seconds
+        loopback = urlsplit(place.endpoint).hostname in ("127.0.0.1", "localhost", "::1")
+        self.s3: Any = boto3.session.Session().client(
+            "s3",
+            endpoint_url=place.endpoint or None,
+            region_name=place.region,
+            aws_access_key_id=access.key.reveal(),
+            aws_secret_access_key=access.secret.reveal(),
+            config=Config(
+                signature_version="s3v4",
+                s3={"addressing_style": place.addressing},
+                connect_timeout=min(10.0, patience_seconds),
+                read_timeout=patience_seconds,
+                retries={"total_max_attempts": 1},  # repeated here, where the deadline is known
+                max_pool_connections=_CONNECTIONS,
+                request_checksum_calculation="when_required",  # most stores get the newer checksums wrong
+                response_checksum_validation="when_required",
+                proxies={} if loopback else None,  # a proxy of the environment cannot reach our loopback
+            ),
+        )
+
+    def ask(self, call: Callable[[], Answer], name: str, stop: threading.Event | None = None) -> Answer:
+        """The answer to `call`, which concerns the object or bucket `name`.
+
+        Raises `ObjectMissing`; `StoreError` for a refusal; `StoreUnreachable` when the patience is over; `Interrupted`
+        when `stop` is set.
+        """
+        deadline = time.monotonic() + self.patience
+        pause = _FIRST_PAUSE
+        while True:
+            if stop is not None and stop.is_set():
+                raise Interrupted(f"stopped before {name}")
+            try:
+                return call()
+            except ClientError as error:
+                if not _is_busy(error):
+                    raise self._refusal(error, name) from error
+                reason: Exception = error
+            except BROKEN as error:
+                reason = error
+            except BotoCoreError as error:
+                raise StoreError(f"{self.address}: {name}: {error}") from error
+            if time.monotonic() + pause > deadline:
+                raise self.unreachable(reason) from reason
+            wait(pause, stop)
+            pause = min(_LONGEST_PAUSE, pause * 2)
+
+    def unreachable(self, reason: Exception) -> StoreUnreachable:
+        """The error for a store that was given up on."""
+        return StoreUnreachable(
+            f"{self.address}: no good answer within {self.patience:g} s: {reason}",
+            "is the store running, and reachable from here?",
+        )
+
+    def _refusal(self, error: ClientError, name: str) -> StoreError:
+        answer = error.response.get("Error", {})
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        if answer.get("Code") in _ABSENT:
+            return ObjectMissing(f"{self.address}: no {name}")
+        message = f"{self.address}: {name}: {answer.get('Code')} {answer.get('Message', '')}".rstrip()
+        refused = status in (401, 403)
+        return StoreError(message, "the keys are wrong or may not do this, or the clock is wrong" if refused else None)
+
+
+def wait(seconds: float, stop: threading.Event | None) -> None:
+    """About `seconds`, at random so that many clients do not come back at once; shorter when `stop` is set."""
+    (stop or threading.Event()).wait(seconds * random.uniform(0.5, 1.0))
+
+
+def code(error: StoreError) -> str:
+    """The store's own word for a refusal, such as `NoSuchUpload`; empty when it gave none."""
+    cause = error.__cause__
+    return str(cause.response.get("Error", {}).get("Code", "")) if isinstance(cause, ClientError) else ""
+
+
+def _is_busy(error: ClientError) -> bool:
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return status == 429 or (status >= 500 and status != 501) or error.response.get("Error", {}).get("Code") in _BUSY
