@@ -193,7 +193,8 @@ def test_picture_that_cannot_be_cut_out_moves_as_a_whole(scene: Scene, tmp_path:
     """In front of a crowded background the character moves too, and the border of the picture stays where it is."""
     crowd = np.random.default_rng(1).integers(0, 256, (24, 14, 3), np.uint8)
     photo = Image.fromarray(crowd).resize((320, 576), Image.Resampling.BICUBIC)
-    photo.paste(Image.open(INPUTS / "character.png").resize((240, 427)), (40, 120))
+    with Image.open(INPUTS / "character.png") as character:
+        photo.paste(character.resize((240, 427)), (40, 120))
     photo.save(tmp_path / "photo.png")
 
     frames = np.stack(list(render_frames(replace(scene, image=tmp_path / "photo.png", length=81))))
