@@ -28,3 +28,8 @@ def read_outputs(name: str | None, file: Path | None) -> StackOutputs:
     raise InputError.of(
         "--stack", "name a stack, or a file with --outputs (one of the two)", "videogen submit … --stack dev"
     )
+
+
+def named_stack(name: str | None, file: Path | None) -> str:
+    """The stack's name, without asking Pulumi when it is given."""
+    return name if name and not file else read_outputs(name, file).stack

@@ -1,0 +1,90 @@
+"""`videogen outputs`: the finished files of a batch."""
+
+import hashlib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from videogen import project
+from videogen.cli.options import AsJson, OutputsFile, Stack, named_stack, read_outputs
+from videogen.console import Console, gigabytes, table
+from videogen.document import did_you_mean
+from videogen.errors import InputError, WrongHash
+from videogen.ledger import Ledger, OutputRow
+from videogen.store import Store
+
+app = typer.Typer(help="List or fetch the finished files of a batch.", no_args_is_help=True)
+
+BatchName = Annotated[str | None, typer.Argument(help="The batch's name.  [default: every batch]")]
+
+
+@app.command("list")
+def list_outputs(batch: BatchName = None, stack: Stack = None, file: OutputsFile = None, as_json: AsJson = False) -> None:
+    """List finished files: job, size, place in the bucket, place on this machine."""
+    rows = _done(named_stack(stack, file), batch)
+    shown = table("batch", "job", "file", "size", "in the bucket", "here", numbers=("size",))
+    for name, job, row in rows:
+        here = project.shown(row.path) if row.path.exists() else "–"
+        shown.add_row(name, job, row.name, gigabytes(row.size), row.key, here)
+    found = [
+        {
+            "batch": name,
+            "job": job,
+            "file": row.name,
+            "bytes": row.size,
+            "sha256": row.sha256,
+            "key": row.key,
+            "path": str(row.path) if row.path.exists() else None,
+        }
+        for name, job, row in rows
+    ]
+    Console(as_json).data(found, shown)
+
+
+@app.command()
+def fetch(
+    batch: BatchName = None,
+    stack: Stack = None,
+    file: OutputsFile = None,
+    to: Annotated[Path | None, typer.Option(help="Folder to write to.  [default: outputs/]")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Bring finished files here from the bucket; what is here already, byte for byte, stays."""
+    rows = _done(named_stack(stack, file), batch)
+    outputs = read_outputs(stack, file)
+    store = Store(outputs.store, outputs.store_access)
+    console = Console(as_json)
+    fetched: list[dict[str, object]] = []
+    for name, job, row in rows:
+        target = to / name / row.path.name if to else row.path
+        here = target.exists() and _sha256(target) == row.sha256
+        if not here:
+            console.say(f"{row.key} → {project.shown(target.resolve())} …")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            store.get_file(store.outputs, row.key, target)
+            if (got := _sha256(target)) != row.sha256:
+                target.unlink()
+                raise WrongHash(f"{row.key}: the bucket's bytes have SHA-256 {got}, the job wrote {row.sha256}")
+        fetched.append({"batch": name, "job": job, "path": str(target), "bytes": row.size, "fetched": not here})
+    console.data(fetched)
+    new = sum(1 for one in fetched if one["fetched"])
+    console.say(f"{new} fetched, {len(fetched) - new} were here already")
+
+
+def _done(stack: str, batch: str | None) -> list[tuple[str, str, OutputRow]]:
+    """`(batch, job, file)` of each finished file."""
+    path = project.state(stack) / "ledger.sqlite"
+    if not path.exists():
+        raise InputError.of(f"--stack {stack}", "nothing was submitted on this stack from this machine")
+    with Ledger.open(path) as ledger:
+        known = ledger.batches()
+        if batch is not None and batch not in known:
+            raise InputError.of(batch, "no such batch was submitted", did_you_mean(batch, known))
+        names = [batch] if batch else known
+        return [(n, job.id, row) for n in names for job in ledger.jobs(n) for row in ledger.done_outputs(n, job.id)]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,114 @@
+"""`videogen status`: what lives, what was asked for, what it cost."""
+
+from decimal import Decimal
+from typing import Any
+
+import httpx
+
+from videogen import project, receipts, stack
+from videogen.boot_report import WorkerStatus
+from videogen.cli.options import AsJson, OutputsFile, Stack, named_stack, read_outputs
+from videogen.console import Console, duration, table
+from videogen.errors import StoreError, VideogenError
+from videogen.ledger import JobState, Ledger
+from videogen.money import Receipt
+from videogen.secret import Secret
+from videogen.stack_outputs import StackOutputs, Worker
+from videogen.store import Store
+
+ANSWER_SECONDS = 5
+
+
+def status(stack: Stack = None, file: OutputsFile = None, as_json: AsJson = False) -> None:
+    """Show the workers that live, the jobs of every batch, and the receipts."""
+    name = named_stack(stack, file)
+    console = Console(as_json)
+    try:
+        outputs: StackOutputs | None = read_outputs(stack, file)
+    except stack_is_down() as error:
+        outputs = None
+        console.say(error.message)
+    workers = [_worker(worker, outputs.tokens[worker.name]) for worker in outputs.workers] if outputs else []
+    jobs = _jobs(name)
+    paid = _receipts(name, outputs, console)
+    total = sum((receipt.dollars for receipt in paid), Decimal(0))
+    document = {
+        "stack": name,
+        "workers": workers,
+        "batches": jobs,
+        "receipts": [receipt.model_dump(mode="json") for receipt in paid],
+        "dollars": str(total),
+    }
+    if as_json:
+        console.data(document)
+        return
+    console.data(document, _worker_table(workers))
+    console.data(document, _job_table(jobs))
+    console.data(document, _receipt_table(paid), [f"receipts: {len(paid)}, ${total} in all"])
+
+
+def stack_is_down() -> type[VideogenError]:
+    """The error that means that nothing is rented."""
+    return stack.NothingRented
+
+
+def _worker(worker: Worker, token: Secret) -> dict[str, Any]:
+    found: dict[str, Any] = {"name": worker.name, "cloud": worker.cloud, "gpu": worker.gpu, "url": worker.url}
+    try:
+        headers = {"Authorization": f"Bearer {token.reveal()}"}
+        answer = httpx.get(f"{worker.agent}/status", headers=headers, timeout=ANSWER_SECONDS)
+        answer.raise_for_status()
+        said = WorkerStatus.model_validate_json(answer.text)
+    except (httpx.HTTPError, ValueError) as error:
+        return {**found, "state": "does not answer", "error": str(error)}
+    return {**found, "state": said.state, "idle_seconds": said.idle_seconds, "lease_seconds_left": said.lease_seconds_left}
+
+
+def _jobs(name: str) -> list[dict[str, Any]]:
+    path = project.state(name) / "ledger.sqlite"
+    if not path.exists():
+        return []
+    with Ledger.open(path) as ledger:
+        found = []
+        for batch in ledger.batches():
+            rows = ledger.jobs(batch)
+            counts = {str(state): sum(row.state is state for row in rows) for state in JobState}
+            errors = {
+                attempt.job: attempt.failure.message for attempt in ledger.attempts(batch) if attempt.failure is not None
+            }
+            failed = [{"job": row.id, "label": row.label, "error": errors.get(row.id)} for row in rows if row.state is JobState.FAILED]
+            found.append({"batch": batch, **counts, "in_flight": len(ledger.in_flight(batch)), "failed_jobs": failed})
+        return found
+
+
+def _receipts(name: str, outputs: StackOutputs | None, console: Console) -> list[Receipt]:
+    """Those in the bucket and those that wait on this machine for it."""
+    found = receipts.waiting(project.state(name))
+    if outputs:
+        try:
+            found += receipts.stored(Store(outputs.store, outputs.store_access, patience_seconds=ANSWER_SECONDS), name)
+        except StoreError as error:
+            console.warn(f"receipts in the bucket cannot be read: {error.message}")
+    return found
+
+
+def _worker_table(workers: list[dict[str, Any]]) -> Any:
+    shown = table("worker", "GPU", "state", "idle", "lease left", "ComfyUI", numbers=("idle", "lease left"))
+    for worker in workers:
+        times = [duration(worker[key]) if key in worker else "–" for key in ("idle_seconds", "lease_seconds_left")]
+        shown.add_row(worker["name"], worker["gpu"], worker["state"], *times, worker["url"])
+    return shown
+
+
+def _job_table(jobs: list[dict[str, Any]]) -> Any:
+    shown = table("batch", "done", "open", "failed", "in flight", numbers=("done", "open", "failed", "in flight"))
+    for batch in jobs:
+        shown.add_row(batch["batch"], *(str(batch[key]) for key in ("done", "open", "failed", "in_flight")))
+    return shown
+
+
+def _receipt_table(paid: list[Receipt]) -> Any:
+    shown = table("receipt of", "GPU", "time", "$", "why it ended", numbers=("time", "$"))
+    for receipt in paid:
+        shown.add_row(receipt.machine, receipt.gpu, duration(receipt.seconds), str(receipt.dollars), receipt.why)
+    return shown
