@@ -92,7 +92,10 @@ def _guard(cors: str | None) -> Middleware:
         if cors is None and _foreign(request.headers.get(hdrs.HOST), request.headers.get(hdrs.ORIGIN)):
             log.warning("refused a request from another origin: %s", request.path)
             return web.Response(status=403)
-        response = web.Response() if request.method == hdrs.METH_OPTIONS else await handler(request)
+        try:
+            response = web.Response() if request.method == hdrs.METH_OPTIONS else await handler(request)
+        except web.HTTPNotFound:  # the real server looks for a file of its frontend, and has no words either
+            response = web.Response(status=404)
         if cors is not None:
             response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = cors
         return response
