@@ -82,3 +82,12 @@ def of_refusal(body: dict[str, object]) -> Failure:
         lines.append(str(error.get("message")) if isinstance(error, dict) else str(error))
     model = kinds == {"value_not_in_list"}
     return Failure(FailureClass.MISSING_MODEL if model else FailureClass.BAD_GRAPH, "; ".join(lines), body)
+
+
+class AttemptFailed(Exception):
+    """An attempt ended badly; `reachable` says whether its worker still answers."""
+
+    def __init__(self, failure: Failure, reachable: bool = True) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+        self.reachable = reachable

@@ -266,9 +266,10 @@ class Ledger:
             self._move(db, prompt_id, (AttemptState.LEASED,), AttemptState.SUBMITTED)
 
     def rendered(self, prompt_id: str, outputs: Sequence[OutputRow], render_seconds: float | None) -> None:
-        """The attempt's files are here and are good."""
+        """The attempt's files are here and are good; also when they were here before and had to be fetched again."""
         with self._transaction() as db:
-            self._move(db, prompt_id, (AttemptState.LEASED, AttemptState.SUBMITTED), AttemptState.RENDERED)
+            self._move(db, prompt_id, IN_FLIGHT, AttemptState.RENDERED)
+            db.execute("DELETE FROM outputs WHERE prompt_id = ?", (prompt_id,))
             db.execute("UPDATE attempts SET render_seconds = ? WHERE prompt_id = ?", (render_seconds, prompt_id))
             _insert_outputs(db, prompt_id, outputs)
 

@@ -1,0 +1,216 @@
+"""The second half of a job: its files come down, are checked, go into the bucket, and only then it is done."""
+
+import asyncio
+import json
+import mimetypes
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+from videogen.batch import Job
+from videogen.comfy import Comfy, HistoryEntry, RemoteFile
+from videogen.disk import explained, written
+from videogen.errors import WorkerRefused
+from videogen.failure import AttemptFailed, Failure, FailureClass
+from videogen.graph import title
+from videogen.ledger import AttemptRow, AttemptState, Ledger, OutputRow
+from videogen.media import Expected, UnreadableMedia, check_video, probe
+from videogen.stack_outputs import Worker
+from videogen.store import Store
+from videogen.workflow import Workflow
+
+RECORD = "record.json"
+"""Written last: where it lies in the bucket, the job's files do too."""
+
+_Kind = Literal["video", "image", "file"]
+
+_VIDEO = (".mp4", ".webm", ".mkv", ".mov")
+_IMAGE = (".png", ".jpg", ".jpeg", ".webp", ".gif")
+
+
+def job_prefix(batch: str, job: str) -> str:
+    """Where a job's files lie in the outputs bucket."""
+    return f"outputs/{batch}/{job}/"
+
+
+@dataclass(frozen=True)
+class Collector:
+    """Puts the files of one batch's jobs away, below `folder` on this machine."""
+
+    batch: str
+    workflow: Workflow
+    folder: Path
+    store: Store
+    ledger: Ledger
+
+    async def collect(
+        self, job: Job, attempt: AttemptRow, entry: HistoryEntry, comfy: Comfy, worker: Worker, stats: Mapping[str, Any]
+    ) -> None:
+        """Downloads and checks what was rendered; afterwards the attempt is `rendered` and needs its worker no more.
+
+        Raises `AttemptFailed` for an output that is not worth keeping; the file stays in `rejected/` as evidence.
+        """
+        kept: list[OutputRow] = []
+        looks: list[dict[str, object]] = []
+        counts: dict[str, int] = {}
+        for file in self._wanted(job, entry):
+            kind = _kind(file)
+            counts[kind] = counts.get(kind, 0) + 1
+            name = _name(kind, counts[kind], file)
+            target = self.local(job.id, name)
+            part = target.with_name(f".{target.name}.part")
+            with explained(target):
+                try:
+                    got = await comfy.download(file, part)
+                except WorkerRefused as error:
+                    raise _bad(f"{file.filename}: announced, but not there", [error.message]) from error
+                looks.append(
+                    {
+                        "name": name,
+                        "node": title(job.prompt[file.node]),
+                        **await self._checked(job, attempt, file, part),
+                    }
+                )
+                part.replace(target)
+            kept.append(OutputRow(name, target, job_prefix(self.batch, job.id) + name, got.size, got.sha256))
+        for output in self.workflow.definition.outputs:
+            if not counts.get(output.kind):
+                raise _bad(f"`{output.title}` gave no {output.kind}", [])
+        record = self._record(job, attempt, entry, worker, stats, kept, looks)
+        await asyncio.to_thread(_write, self.local(job.id, RECORD), record)
+        self.ledger.rendered(attempt.prompt_id, kept, entry.render_seconds)
+
+    async def put_away(self, attempt: AttemptRow) -> None:
+        """Puts the files of a `rendered` or `stored` attempt into the bucket; its job is done. Raises `StoreError`."""
+        if self.ledger.attempt(attempt.prompt_id).state is AttemptState.RENDERED:
+            for output in self.ledger.outputs(attempt.prompt_id):
+                await self._put(output.key, output.path)
+            self.ledger.stored(attempt.prompt_id)
+        await self._put(job_prefix(self.batch, attempt.job) + RECORD, self.local(attempt.job, RECORD))
+        self.ledger.done(attempt.prompt_id)
+
+    def intact(self, attempt: AttemptRow) -> bool:
+        """Whether the attempt's checked files lie here, so that its worker is needed no more."""
+        files = self.ledger.outputs(attempt.prompt_id)
+        there = all(file.path.is_file() and file.path.stat().st_size == file.size for file in files)
+        return bool(files) and there and self.local(attempt.job, RECORD).is_file()
+
+    async def adopt(self, job: Job) -> None:
+        """Takes over a job that the bucket has whole: its record is read, its files come down. Raises `StoreError`."""
+        prefix = job_prefix(self.batch, job.id)
+        record = await asyncio.to_thread(self.store.get_bytes, self.store.outputs, prefix + RECORD)
+        described = json.loads(record)
+        kept = [
+            OutputRow(file["name"], self.local(job.id, file["name"]), file["key"], file["size"], file["sha256"])
+            for file in described["outputs"]
+        ]
+        for file in kept:
+            await asyncio.to_thread(self.store.get_file, self.store.outputs, file.key, file.path)
+        await asyncio.to_thread(_write, self.local(job.id, RECORD), described)
+        self.ledger.adopt(self.batch, job.id, described["worker"]["name"], described["prompt_id"], kept)
+
+    def local(self, job: str, name: str) -> Path:
+        """Where a file of a job lies on this machine: `<batch>/<job id>.mp4`, others with their name behind the id."""
+        folder = self.folder / self.batch
+        if PurePosixPath(name).stem == "video":
+            return folder / f"{job}{PurePosixPath(name).suffix}"
+        return folder / f"{job}.{name}"
+
+    def _wanted(self, job: Job, entry: HistoryEntry) -> list[RemoteFile]:
+        """The files of the output nodes first, then whatever else was saved; previews and inputs are left."""
+        titles = [output.title for output in self.workflow.definition.outputs]
+        named = [file for file in entry.files if self._is_output(job, file, titles)]
+        return named + [file for file in entry.files if file.type == "output" and file not in named]
+
+    def _is_output(self, job: Job, file: RemoteFile, titles: list[str]) -> bool:
+        return file.node in job.prompt and title(job.prompt[file.node]) in titles
+
+    async def _checked(self, job: Job, attempt: AttemptRow, file: RemoteFile, path: Path) -> dict[str, object]:
+        titles = [output.title for output in self.workflow.definition.outputs]
+        expected = Expected.of(job.parameters) if self._is_output(job, file, titles) else None
+        seen = await asyncio.to_thread(_look, path, _kind(file), expected)
+        if isinstance(seen, dict):
+            return seen
+        suffix = PurePosixPath(file.filename).suffix
+        rejected = self.folder / self.batch / "rejected" / f"{job.id}-{attempt.number}{suffix}"
+        await asyncio.to_thread(_move, path, rejected)
+        raise _bad(f"{file.filename}: {'; '.join(seen)}", seen, kept=str(rejected))
+
+    def _record(
+        self,
+        job: Job,
+        attempt: AttemptRow,
+        entry: HistoryEntry,
+        worker: Worker,
+        stats: Mapping[str, Any],
+        kept: list[OutputRow],
+        looks: list[dict[str, object]],
+    ) -> dict[str, object]:
+        return {
+            "schema": 1,
+            "batch": self.batch,
+            "job": job.id,
+            "attempt": attempt.number,
+            "prompt_id": attempt.prompt_id,
+            "workflow": job.workflow,
+            "parameters": job.parameters,
+            "leave_policy": list(job.leaves_policy),
+            "inputs": [asdict(file) for file in job.inputs],
+            "models": job.models,
+            "graph": job.prompt,
+            "worker": {
+                "name": worker.name,
+                "cloud": worker.cloud,
+                "gpu": worker.gpu,
+                "dollars_per_hour": worker.dollars_per_hour,
+            },
+            "versions": dict(stats),
+            "timings": {"leased": attempt.leased, "render_seconds": entry.render_seconds},
+            "outputs": [
+                {**look, "key": file.key, "size": file.size, "sha256": file.sha256}
+                for file, look in zip(kept, looks, strict=True)
+            ],
+        }
+
+    async def _put(self, key: str, path: Path) -> None:
+        content_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+        await asyncio.to_thread(self.store.put_file, self.store.outputs, key, path, content_type)
+
+
+def _kind(file: RemoteFile) -> _Kind:
+    suffix = PurePosixPath(file.filename).suffix.lower()
+    return "video" if suffix in _VIDEO else "image" if suffix in _IMAGE else "file"
+
+
+def _look(path: Path, kind: _Kind, expected: Expected | None) -> dict[str, object] | list[str]:
+    """What a file is, or what is wrong with it; only the workflow's own outputs are held against what is `expected`."""
+    if kind == "file":
+        return {}
+    if kind == "video" and expected is not None and (findings := check_video(path, expected)):
+        return findings
+    try:
+        seen = probe(path, kind)
+    except UnreadableMedia as error:
+        return [error.message]
+    return {"width": seen.width, "height": seen.height, "frames": seen.frames, "fps": seen.fps}
+
+
+def _move(path: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    path.replace(target)
+
+
+def _name(kind: _Kind, number: int, file: RemoteFile) -> str:
+    """`video.mp4`, `video-2.mp4`, `image.png`: the worker's own counters differ from render to render."""
+    return f"{kind}{f'-{number}' if number > 1 else ''}{PurePosixPath(file.filename).suffix.lower()}"
+
+
+def _bad(message: str, findings: list[str], kept: str | None = None) -> AttemptFailed:
+    return AttemptFailed(Failure(FailureClass.BAD_OUTPUT, message, {"findings": findings, "kept": kept}))
+
+
+def _write(path: Path, document: Mapping[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written(path) as file:
+        file.write(json.dumps(document, indent=1, ensure_ascii=False).encode())
