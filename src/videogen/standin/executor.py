@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-import time
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -74,6 +74,7 @@ class Executor:
         self._faults, self._renders, self._metadata, self._keep = faults, renders, metadata, keep
         self._results: dict[str, dict[str, Any] | None] = {}
         self._stop = asyncio.Event()
+        self._stop_thread = threading.Event()  # the same, for the thread that renders
         self._free = False
 
     async def work(self) -> None:
@@ -95,6 +96,7 @@ class Executor:
         running = self._queue.running
         if running is not None and prompt_id in (None, running.prompt_id):
             self._stop.set()
+            self._stop_thread.set()
 
     def forget(self) -> None:
         """Drop all kept results, now or when the running prompt is over."""
@@ -105,6 +107,7 @@ class Executor:
 
     async def _run(self, item: Item, reporter: Reporter) -> dict[str, Any]:
         self._stop.clear()
+        self._stop_thread.clear()
         self.stats.prompts += 1
         reporter.message("execution_start")
         kept = signatures(item.prompt, item.outputs, lambda node: identity(self._folders, node))
@@ -161,8 +164,12 @@ class Executor:
         return Workshop(item, self._schemas, self._folders, self._renders, faults, self._metadata)
 
     def check_stop(self) -> None:
-        """Raise `_Interrupted` when somebody asked for it; may be called in any thread."""
-        if self._stop.is_set():
+        """Raise `_Interrupted` when somebody asked for it."""
+        self.pause_thread(0)
+
+    def pause_thread(self, seconds: float) -> None:
+        """Wait in a thread of its own; raises `_Interrupted` as soon as somebody asked for it."""
+        if self._stop_thread.wait(seconds):
             raise _Interrupted
 
     async def pause(self, seconds: float) -> None:
@@ -237,9 +244,7 @@ class _Run:
         def progress(done: int, length: int) -> None:
             nonlocal told
             while told < done * steps // length:
-                if self._seconds:
-                    time.sleep(self._seconds)
-                self._executor.check_stop()
+                self._executor.pause_thread(self._seconds)
                 told += 1
                 if 2 * told >= steps:
                     self._strike("crash" in self.faults)

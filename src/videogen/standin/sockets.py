@@ -13,6 +13,9 @@ from typing import Any
 
 from aiohttp import ClientConnectionResetError, WSMsgType, web
 
+GOODBYE = 1.0
+"""Seconds that a client gets to answer a close."""
+
 Snapshot = Callable[[], dict[str, Any]]
 
 
@@ -47,7 +50,7 @@ class Hub:
 
     async def handle(self, request: web.Request) -> web.WebSocketResponse:
         """One connection, until it ends."""
-        socket = web.WebSocketResponse()
+        socket = web.WebSocketResponse(timeout=GOODBYE)
         await socket.prepare(request)
         client = request.query.get("clientId") or uuid.uuid4().hex
         self._sockets[client] = socket
@@ -71,8 +74,8 @@ class Hub:
 
     async def close(self) -> None:
         """Say goodbye to everybody."""
-        for socket in list(self._sockets.values()):
-            await socket.close(code=1001, message=b"server shutdown")
+        closing = (socket.close(code=1001, message=b"server shutdown") for socket in self._sockets.values())
+        await asyncio.gather(*closing)
 
 
 async def _deliver(socket: web.WebSocketResponse, text: str) -> None:
