@@ -11,7 +11,7 @@ Prompt = Mapping[str, Any]
 def links(node: Mapping[str, Any]) -> Iterator[tuple[str, str, int]]:
     """(input, source node, output number) of each link of a node."""
     for name, value in node["inputs"].items():
-        if isinstance(value, list) and len(value) == 2:
+        if isinstance(value, list) and len(value) == 2 and isinstance(value[0], str):  # else a list that was wrapped
             yield name, value[0], value[1]
 
 

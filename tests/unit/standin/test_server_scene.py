@@ -87,3 +87,17 @@ def test_cached_nodes_are_not_run_and_not_looked_behind(chain: dict[str, Any]) -
     cached = set(chain) - {"37", "38", "39", "40"}
     assert run_order(chain, ["40"], cached, lambda node: node == "40") == ["37", "38", "39", "40"]
     assert run_order(chain, ["40"], set(chain), lambda node: node == "40") == ["40"]
+
+
+def test_what_leads_to_an_output_soonest_runs_first() -> None:
+    """An output that is ready goes before all; then what is one step from one, then two."""
+
+    def node(*sources: str) -> dict[str, Any]:
+        return {"class_type": "X", "inputs": {f"in{number}": [source, 0] for number, source in enumerate(sources)}}
+
+    prompt = {
+        "far": node(), "middle": node("far"), "late": node("middle"), "out1": node("late"),
+        "near": node(), "out2": node("near"), "out3": node(),
+    }  # fmt: skip
+    order = run_order(prompt, ["out1", "out2", "out3"], [], lambda name: name.startswith("out"))
+    assert order == ["out3", "near", "out2", "far", "middle", "late", "out1"]
