@@ -38,7 +38,7 @@ def contact_sheet(entries: Sequence[tuple[str, Path]], target: Path, title: str)
         _caption(draw, top + tall + 8, width, label, facts, ok=bool(images))
         top += tall + _CAPTION
     target.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save(target, optimize=True)
+    sheet.save(target)
 
 
 def _caption(draw: ImageDraw.ImageDraw, top: int, width: int, label: str, facts: str, ok: bool) -> None:

@@ -27,6 +27,8 @@ class Waits:
 
     lost: float = 20.0
     """A worker that does not answer is lost after this."""
+    answer: float = 30.0
+    """For one answer of ComfyUI: a model that loads can hold up its server."""
     poll: float = 5.0
     """Between two looks at the history while events come or do not."""
     first_word: float = 10.0

@@ -239,9 +239,8 @@ class _Run:
                 return
             runners = []
             for worker in self._workers:
-                comfy = await stack.enter_async_context(
-                    Comfy(worker.url, self._tokens.get(worker.name), patience_seconds=self._waits.lost)
-                )
+                client = Comfy(worker.url, self._tokens.get(worker.name), None, self._waits.lost, self._waits.answer)
+                comfy = await stack.enter_async_context(client)
                 # The same id in each run, so that a prompt of an earlier one tells its events to this one.
                 client_id = str(uuid.uuid5(uuid.UUID(self._ledger.id), worker.name))
                 events = await stack.enter_async_context(comfy.events(client_id, self._waits.first_word))

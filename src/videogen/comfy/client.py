@@ -1,6 +1,7 @@
 """ComfyUI over HTTP.
 
 What may be asked twice is asked again until `patience_seconds` are over; then the worker counts as lost.
+One answer may take `answer_seconds`: a model that loads can hold up the whole of ComfyUI for a while.
 """
 
 import asyncio
@@ -41,6 +42,7 @@ class Comfy:
         token: Secret | None,
         transport: httpx.AsyncBaseTransport | None = None,
         patience_seconds: float = 20.0,
+        answer_seconds: float = 30.0,
     ) -> None:
         self.url = url.rstrip("/")
         self._headers = {"Authorization": f"Bearer {token.reveal()}"} if token else {}
@@ -49,8 +51,7 @@ class Comfy:
             base_url=self.url,
             headers=self._headers,
             transport=transport,
-            # ComfyUI answers from the thread that also loads models: half a minute without a word is no death.
-            timeout=httpx.Timeout(connect=5, read=30, write=30, pool=30),
+            timeout=httpx.Timeout(answer_seconds, connect=5),
             trust_env=False,
         )
 
