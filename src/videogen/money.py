@@ -25,6 +25,18 @@ def worst_case(workers: int, dollars_per_hour: Decimal, minutes: float) -> Decim
     return (workers * dollars_per_hour * Decimal(str(minutes)) / 60).quantize(CENT, ROUND_HALF_UP)
 
 
+def over_cap(cap: Cap, workers: int, dollars_per_hour: Decimal, minutes: float) -> str | None:
+    """Why these workers may not be rented, or nothing when even their worst case stays within the cap."""
+    most = worst_case(workers, dollars_per_hour, minutes)
+    for name, allowed in (("run", cap.run), ("month", cap.month)):
+        if most > allowed:
+            return (
+                f"{workers} workers for {minutes:g} minutes at ${dollars_per_hour}/h can cost ${most}, "
+                f"the cap of a {name} is ${allowed}"
+            )
+    return None
+
+
 def cost(dollars_per_hour: Decimal, seconds: float) -> Decimal:
     """What a time of rent costs, to a hundredth of a cent: clouds bill by the second."""
     return (dollars_per_hour * Decimal(str(seconds)) / 3600).quantize(Decimal("0.0001"), ROUND_HALF_UP)

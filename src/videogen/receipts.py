@@ -1,0 +1,54 @@
+"""Receipts: kept on this machine first, then put into the bucket; the first one of a machine counts, for ever."""
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from videogen.disk import written
+from videogen.errors import StoreError
+from videogen.money import Receipt
+from videogen.store import Store, receipt_key
+
+
+class Receipts:
+    """The receipts of one stack; `folder` holds those that the store could not take yet."""
+
+    def __init__(self, folder: Path, store: Store) -> None:
+        self._folder = folder
+        self._store = store
+
+    def keep(self, receipt: Receipt) -> bool:
+        """Writes a receipt, unless its machine has one; says whether it is in the bucket now.
+
+        A store that does not answer is no reason to fail: the receipt waits in the folder for the next `send`.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._folder / f"{receipt.machine}.json"
+        if not path.exists():
+            with written(path) as file:
+                file.write(receipt.model_dump_json(by_alias=True, indent=2).encode() + b"\n")
+        return not self.send()
+
+    def waiting(self) -> tuple[Path, ...]:
+        """Receipts that are not in the bucket yet."""
+        return tuple(sorted(self._folder.glob("*.json")))
+
+    def send(self) -> tuple[Path, ...]:
+        """Puts what waits into the bucket; returns what still waits because the store failed."""
+        for path in self.waiting():
+            key = receipt_key(path.stem)
+            try:
+                if self._store.head(self._store.outputs, key) is None:
+                    self._store.put_bytes(self._store.outputs, key, path.read_bytes(), "application/json")
+            except StoreError:
+                break
+            path.unlink(missing_ok=True)
+        return self.waiting()
+
+
+def parse(data: bytes) -> Receipt:
+    """The receipt in an object of the bucket; raises `StoreError` when it is none."""
+    try:
+        return Receipt.model_validate_json(data)
+    except ValidationError as error:
+        raise StoreError(f"not a receipt: {error}") from error
