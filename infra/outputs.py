@@ -1,0 +1,42 @@
+"""What a stack exports: the fields of `videogen.stack_outputs.StackOutputs`, no more and no fewer."""
+
+from collections.abc import Sequence
+
+import pulumi
+
+from infra.gpu_worker import GpuWorker
+from infra.settings import StackSettings
+from videogen.stack_outputs import SECRET, StackOutputs
+
+
+def export(
+    stack: StackSettings,
+    place: pulumi.Output[dict[str, str]],
+    access: pulumi.Output[dict[str, str]],
+    workers: Sequence[GpuWorker],
+) -> None:
+    """Exports the contract; secrets are marked."""
+    values = {
+        "contract": StackOutputs.model_fields["contract"].default,
+        "stack": stack.stack,
+        "phase": stack.settings.phase,
+        "manifest": stack.manifest_digest,
+        "workflows": list(stack.settings.workflows),
+        "store": place,
+        "storeAccess": access,
+        "workers": [
+            {
+                "name": worker.name,
+                "cloud": worker.cloud,
+                "gpu": worker.gpu,
+                "url": worker.url,
+                "agent": worker.agent,
+                "dollars_per_hour": worker.dollars_per_hour,
+            }
+            for worker in workers
+        ],
+        "tokens": pulumi.Output.all(*(pulumi.Output.all(worker.name, worker.token) for worker in workers)).apply(dict),
+    }
+    names = [field.alias or name for name, field in StackOutputs.model_fields.items()]
+    for name in names:
+        pulumi.export(name, pulumi.Output.secret(values[name]) if name in SECRET else values[name])

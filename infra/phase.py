@@ -1,0 +1,37 @@
+"""The workers of a phase."""
+
+from collections.abc import Mapping
+
+import pulumi
+
+from infra.gpu_worker import GpuWorker
+from infra.settings import StackSettings
+
+
+def workers(
+    stack: StackSettings, place: pulumi.Input[Mapping[str, str]], access: pulumi.Input[Mapping[str, str]]
+) -> list[GpuWorker]:
+    """One worker a slot, each proven ready; none where the stack has no phase."""
+    wanted = stack.settings
+    if wanted.phase is None or wanted.lease is None:
+        return []
+    inputs = {
+        "stack": stack.stack,
+        "phase": wanted.phase,
+        "cloud": wanted.cloud,
+        "gpus": [{"gpu": offer.gpu, "dollars_per_hour": float(offer.dollars_per_hour)} for offer in wanted.gpus],
+        "places": wanted.places,
+        "workers": wanted.workers,
+        "image": wanted.image,
+        "volumeGb": wanted.volume_gb,
+        "containerDiskGb": wanted.container_disk_gb,
+        "lease": wanted.lease.model_dump(),
+        "cap": {"run": float(wanted.cap.run), "month": float(wanted.cap.month)},
+        "manifest": stack.manifest_digest,
+        "file": wanted.manifest,
+        "workflows": wanted.workflows,
+        "store": place,
+        "access": access,
+        "comfyui": stack.comfyui.model_dump(by_alias=True),
+    }
+    return [GpuWorker(f"worker-{slot}", inputs | {"slot": str(slot)}) for slot in range(1, wanted.workers + 1)]

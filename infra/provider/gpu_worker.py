@@ -1,0 +1,220 @@
+"""`videogen:index:GpuWorker`: one rented worker that was proven ready, the same for every cloud."""
+
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from pydantic import Field, ValidationError
+
+from infra.provider.engine import Call
+from infra.provider.properties import Plain
+from videogen import project, readiness
+from videogen.clouds import Cloud, ComfyuiSource, Machine, WorkerSpec
+from videogen.clouds.local import LocalCloud
+from videogen.document import Schema
+from videogen.errors import InputError
+from videogen.gpu import Offer
+from videogen.lease import LeaseTerms
+from videogen.manifest import PhaseName
+from videogen.money import Cap, over_cap
+from videogen.receipts import Receipts
+from videogen.rent import Prove, Renter
+from videogen.secret import Secret
+from videogen.stack_outputs import Store, StoreAccess
+from videogen.store import Store as StoreClient
+
+TYPE = "videogen:index:GpuWorker"
+
+_CLOUDS: Mapping[str, Callable[[str], Cloud]] = {
+    "local": lambda stack: LocalCloud(project.root() / "images", project.state(stack)),
+}
+
+
+class Inputs(Schema):
+    """What the program says."""
+
+    stack: str
+    slot: str
+    phase: PhaseName
+    cloud: str
+    gpus: tuple[Offer, ...]
+    places: tuple[str, ...]
+    workers: int
+    """How many of them the stack has: the cap holds for all together."""
+    image: str
+    volume_gb: int = Field(alias="volumeGb")
+    container_disk_gb: int = Field(alias="containerDiskGb")
+    lease: LeaseTerms
+    cap: Cap
+    manifest: str
+    """Digest of the manifest's text."""
+    file: str
+    """The manifest, a path in the checkout."""
+    workflows: tuple[str, ...]
+    store: Store
+    access: StoreAccess
+    comfyui: ComfyuiSource
+
+
+class Handler:
+    """Translates; `videogen.rent` rents and ends."""
+
+    secret = frozenset({"access", "token"})
+    replacing = frozenset(
+        {"stack", "slot", "phase", "cloud", "gpus", "places", "image", "volumeGb", "containerDiskGb"}
+        | {"manifest", "store", "access", "comfyui"}
+    )
+    made = frozenset({"name", "gpu", "dollarsPerHour", "started", "url", "agent", "token", "boot"})
+
+    def faults(self, inputs: Plain) -> Mapping[str, str]:
+        """What no cloud could give, and what the workflows need that the manifest lacks."""
+        found: dict[str, str] = {}
+        try:
+            Inputs.model_validate(inputs)
+        except ValidationError as error:
+            for detail in error.errors():
+                where = "/".join(map(str, detail["loc"][1:]))
+                found.setdefault(str(detail["loc"][0]), f"{where} {detail['msg']}".strip())
+        if found.keys() & inputs.keys():
+            return found
+        if inputs["cloud"] not in _CLOUDS:
+            return found | {"cloud": f"no cloud {inputs['cloud']} yet; known: {', '.join(_CLOUDS)}"}
+        try:
+            _requirements(inputs["file"], inputs["phase"], inputs["workflows"])
+        except InputError as error:
+            found["workflows"] = str(error)
+        offers = [Offer.model_validate(offer) for offer in inputs["gpus"]]
+        dearest = max((offer.dollars_per_hour for offer in offers), default=Decimal(0))
+        minutes = LeaseTerms.model_validate(inputs["lease"]).total
+        if reason := over_cap(Cap.model_validate(inputs["cap"]), inputs["workers"], dearest, minutes):
+            found["cap"] = reason
+        return found
+
+    def ails(self, _state: Plain, /) -> frozenset[str]:
+        """A worker that died is gone, not ailing."""
+        return frozenset()
+
+    def create(self, inputs: Plain, call: Call) -> tuple[str, Plain]:
+        """Rents; returns when the worker is proven ready."""
+        wanted = Inputs.model_validate(inputs)
+        token = Secret(secrets.token_urlsafe(32))
+        machine, report = _renter(wanted.cloud, wanted.stack, wanted.store, wanted.access).rent(
+            _spec(wanted, token), _prover(wanted, token, call), call.cancelled, call.say
+        )
+        return machine.name, _outputs(machine) | {"token": token.reveal(), "boot": _boot(report)}
+
+    def read(self, state: Plain, _call: Call, /) -> Plain | None:
+        """The worker as its cloud describes it; gone only when the cloud proves it."""
+        known = Inputs.model_validate({key: state[key] for key in _input_keys()})
+        found = _renter(known.cloud, known.stack, known.store, known.access).look(_machine(state))
+        return _outputs(found) if found else None
+
+    def update(self, state: Plain, inputs: Plain, call: Call) -> Plain:
+        """A new lease or cap holds at once; for new workflows the same worker is proven ready again."""
+        wanted = Inputs.model_validate(inputs)
+        token = Secret(state["token"])
+        outputs: Plain = {}
+        if inputs["lease"] != state["lease"]:
+            readiness.renew(state["agent"], token, wanted.lease)
+        if inputs["workflows"] != state["workflows"]:
+            cloud = _CLOUDS[wanted.cloud](wanted.stack)
+            prove = _prover(wanted, token, call)
+            outputs["boot"] = _boot(prove(_machine(state), lambda: cloud.get(state["name"]) is not None))
+        return outputs
+
+    def delete(self, state: Plain, call: Call) -> None:
+        """Ends the worker and leaves its receipt."""
+        known = Inputs.model_validate({key: state[key] for key in _input_keys()})
+        renter = _renter(known.cloud, known.stack, known.store, known.access)
+        renter.end(_machine(state), "destroyed")
+        for path in renter.receipts.waiting():
+            call.warn(f"the store did not take a receipt, it waits for the next `up`: {project.shown(path)}")
+
+
+def _input_keys() -> list[str]:
+    return [field.alias or name for name, field in Inputs.model_fields.items()]
+
+
+def _requirements(file: str, phase: PhaseName, workflows: Sequence[str]) -> readiness.Requirements:
+    models = project.read_manifest(project.root() / file).select(phase)
+    return readiness.requirements([project.read_workflow(name) for name in workflows], models)
+
+
+def _renter(cloud: str, stack: str, place: Store, access: StoreAccess) -> Renter:
+    # An end must not wait long for a store that is down: the receipt is kept on this machine then.
+    store = StoreClient(place, access, patience_seconds=3)
+    return Renter(_CLOUDS[cloud](stack), Receipts(project.state(stack) / "receipts", store), by="pulumi")
+
+
+def _spec(wanted: Inputs, token: Secret) -> WorkerSpec:
+    return WorkerSpec(
+        stack=wanted.stack,
+        slot=wanted.slot,
+        phase=wanted.phase,
+        offers=wanted.gpus,
+        places=wanted.places,
+        image=wanted.image,
+        volume_gb=wanted.volume_gb,
+        container_disk_gb=wanted.container_disk_gb,
+        lease=wanted.lease,
+        manifest=wanted.manifest,
+        store=wanted.store,
+        access=wanted.access,
+        token=token,
+        comfyui=wanted.comfyui,
+    )
+
+
+def _prover(wanted: Inputs, token: Secret, call: Call) -> Prove[readiness.ReadyReport]:
+    needed = _requirements(wanted.file, wanted.phase, wanted.workflows)
+
+    def prove(machine: Machine, alive: Callable[[], bool]) -> readiness.ReadyReport:
+        return readiness.wait_until_ready(
+            machine.url,
+            machine.agent,
+            token,
+            needed,
+            deadline=time.monotonic() + wanted.lease.boot * 60,
+            alive=alive,
+            progress=call.say,
+            cancelled=call.cancelled,
+        )
+
+    return prove
+
+
+def _boot(report: readiness.ReadyReport) -> Plain:
+    """Seconds of each step of the boot."""
+    return {step.name: step.seconds for step in report.steps}
+
+
+def _outputs(machine: Machine) -> Plain:
+    return {
+        "name": machine.name,
+        "gpu": machine.gpu,
+        "dollarsPerHour": str(machine.dollars_per_hour),
+        "started": machine.started.isoformat(),
+        "url": machine.url,
+        "agent": machine.agent,
+        "log": machine.log,
+    }
+
+
+def _machine(state: Plain) -> Machine:
+    """The machine as the state remembers it."""
+    return Machine(
+        name=state["name"],
+        cloud=state["cloud"],
+        stack=state["stack"],
+        slot=state["slot"],
+        phase=state["phase"],
+        gpu=state["gpu"],
+        dollars_per_hour=Decimal(state["dollarsPerHour"]),
+        started=datetime.fromisoformat(state["started"]),
+        state="running",
+        url=state["url"],
+        agent=state["agent"],
+        log=state["log"],
+    )

@@ -1,0 +1,112 @@
+"""`videogen:index:LocalStore`: an S3 store on this machine, filled from the manifest."""
+
+from collections.abc import Mapping
+
+from infra.provider.engine import Call
+from infra.provider.properties import Plain
+from videogen import local_store, manifest, project
+from videogen.disk import spell_bytes
+from videogen.document import Schema
+from videogen.errors import Interrupted
+from videogen.local_store import LocalStore
+from videogen.mirror import mirror
+from videogen.receipts import Receipts
+from videogen.stack_outputs import Store, StoreAccess
+from videogen.store import Store as StoreClient
+
+TYPE = "videogen:index:LocalStore"
+
+
+class Inputs(Schema):
+    """What the program says."""
+
+    stack: str
+    manifest: str
+    """Digest of the manifest's text; a new one is mirrored."""
+    file: str
+    """The manifest, a path in the checkout."""
+    wanted: Store
+    """Region and buckets."""
+
+
+class Handler:
+    """Starts, watches and ends the server; what it holds stays for ever."""
+
+    secret = frozenset({"access"})
+    replacing = frozenset({"stack"})
+    made = frozenset({"place", "access", "running"})
+
+    def faults(self, _inputs: Plain, /) -> Mapping[str, str]:
+        """The stack file is checked by the program already; a manifest may have changed since."""
+        return {}
+
+    def ails(self, state: Plain) -> frozenset[str]:
+        """A server that stopped is started again, with its old address and keys."""
+        return frozenset() if state.get("running") else frozenset({"running"})
+
+    def create(self, inputs: Plain, call: Call) -> tuple[str, Plain]:
+        """A server with fresh keys, its buckets, and the models in them."""
+        wanted = Inputs.model_validate(inputs)
+        access = local_store.new_access()
+        store = _server(wanted.stack)
+        place = local_store.place(store.start(access), wanted.wanted)
+        try:
+            _fill(wanted, place, access, call)
+        except BaseException:
+            store.end()
+            raise
+        return f"store-{wanted.stack}", _outputs(place, access)
+
+    def read(self, state: Plain, _call: Call, /) -> Plain | None:
+        """The store stays known when its server stopped, so that the next `up` starts it where it was."""
+        return {"running": _server(state["stack"]).server() is not None}
+
+    def update(self, state: Plain, inputs: Plain, call: Call) -> Plain:
+        """The server runs, with the models of the manifest as it is now."""
+        wanted = Inputs.model_validate(inputs)
+        access, place = StoreAccess.model_validate(state["access"]), Store.model_validate(state["place"])
+        store = _server(wanted.stack)
+        number = local_store.port_of(place.endpoint)
+        if store.server() is None:
+            number = store.start(access, number)
+        assert number is not None
+        place = local_store.place(number, wanted.wanted)
+        _fill(wanted, place, access, call)
+        return _outputs(place, access)
+
+    def delete(self, state: Plain, call: Call) -> None:
+        """Ends the server."""
+        place, access = Store.model_validate(state["place"]), StoreAccess.model_validate(state["access"])
+        store = _server(state["stack"])
+        if store.server() is not None:
+            client = StoreClient(place, access, patience_seconds=3)
+            for path in Receipts(project.state(state["stack"]) / "receipts", client).send():
+                call.warn(f"a receipt is not in the store yet, it waits for the next `up`: {project.shown(path)}")
+        store.end()
+
+
+def _server(stack: str) -> LocalStore:
+    return LocalStore(project.state(stack))
+
+
+def _outputs(place: Store, access: StoreAccess) -> Plain:
+    keys = {"key": access.key.reveal(), "secret": access.secret.reveal()}
+    return {"place": place.model_dump(), "access": keys, "running": True}
+
+
+def _fill(wanted: Inputs, place: Store, access: StoreAccess, call: Call) -> None:
+    store = StoreClient(place, access)
+    store.ensure_buckets()
+    Receipts(project.state(wanted.stack) / "receipts", store).send()
+    path = project.root() / wanted.file
+    text = project.read(path)
+    models = manifest.parse(text, project.shown(path))
+
+    def tell(name: str, sent: int, size: int) -> None:
+        if call.cancelled.is_set():
+            raise Interrupted(f"stopped while {name} was sent to the store")
+        call.say(f"mirror: {name} {spell_bytes(sent)} of {spell_bytes(size)}")
+
+    report = mirror(text, models, store, path.parent, progress=tell)
+    for name, reason in report.absent.items():
+        call.warn(f"{name} is not in the store: {reason}")
