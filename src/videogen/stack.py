@@ -1,0 +1,76 @@
+"""The reading end of a stack's outputs: from Pulumi, or from a file that `pulumi stack output --json` wrote."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from videogen import document, project
+from videogen.document import Document
+from videogen.errors import Fault, InputError, ToolMissing, VideogenError
+from videogen.stack_outputs import SECRET, StackOutputs
+
+_SECONDS = 60.0
+_TO_FILE = "pulumi stack output --json --show-secrets"
+
+
+def read(stack: str, seconds: float = _SECONDS) -> StackOutputs:
+    """What Pulumi knows of a stack of this checkout.
+
+    Raises `ToolMissing` without Pulumi; `InputError` for a stack that is not there, has no workers, or was written by
+    another version; `VideogenError` when Pulumi fails or does not answer in time.
+    """
+    if shutil.which("pulumi") is None:
+        raise ToolMissing(
+            "pulumi is not on PATH", "`make setup`, then `source tools/env.sh`; or use --outputs FILE.json"
+        )
+    command = ["pulumi", "stack", "output", "--json", "--show-secrets", "--non-interactive", "--stack", stack]
+    try:
+        done = subprocess.run(
+            command,
+            cwd=project.root(),
+            env=os.environ | {"PULUMI_SKIP_UPDATE_CHECK": "true"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise VideogenError(f"pulumi did not answer within {seconds:g} s", "is its backend reachable?") from None
+    if done.returncode != 0:
+        said = done.stderr.strip().removeprefix("error: ")
+        if re.search(r"no stack named|no stack selected", said):
+            raise InputError.of(f"stack {stack}", "there is none of that name", f"pulumi up --stack {stack}")
+        raise VideogenError(f"pulumi cannot read stack {stack}: {said}", "`source tools/env.sh` sets what it needs")
+    return _parse(done.stdout, f"stack {stack}", stack)
+
+
+def read_file(path: Path) -> StackOutputs:
+    """What a file holds; raises `InputError` with every fault."""
+    return _parse(project.read(path), project.shown(path), None)
+
+
+def _parse(text: str, name: str, stack: str | None) -> StackOutputs:
+    try:
+        found: Any = json.loads(text)
+    except ValueError as error:
+        raise InputError.of(name, f"is not JSON: {error}", f"`{_TO_FILE}` writes it") from None
+    if not isinstance(found, dict) or not found.get("workers"):
+        raise InputError.of(name, "nothing is rented", f"pulumi up --stack {stack or '…'}")
+    try:
+        return StackOutputs.model_validate(found)
+    except ValidationError as error:
+        hint = "written by another version of video-gen? `pulumi up` writes it anew"
+        faults = []
+        for fault in document.faults(error, StackOutputs, Document(json.dumps(found), name)):
+            path = fault.address.rpartition(": ")[2]
+            hidden = path.split("/")[0] in SECRET  # the message may quote what was found there
+            message = "is not what it should be" if hidden else fault.message
+            faults.append(Fault(f"{name}: {path}", message, fault.hint or hint))
+        raise InputError(faults) from None
