@@ -3,7 +3,7 @@
 Each transition is one transaction, and is written before the thing that it allows is done: a `submit` that is killed
 at any moment leaves rows from which the next one goes on.
 
-    job      open → done | failed                      (failed → open by `reopen`)
+    job      open → done | failed                      (and back to open by `reopen`)
     attempt  leased → submitted → rendered → stored → done
              leased, submitted, rendered, stored → failed | lost
 """
@@ -219,12 +219,12 @@ class Ledger:
                 )
 
     def reopen(self, batch: str, job: str) -> None:
-        """Lets a failed job be tried again, with all its attempts before it."""
+        """Lets a failed or done job be rendered again, with all its attempts before it."""
         with self._transaction() as db:
             last = "(SELECT coalesce(max(number), 0) FROM attempts WHERE batch = ? AND job = ?)"
             changed = db.execute(
                 f"UPDATE jobs SET state = 'open', changed = ?, budget_from = {last}"  # noqa: S608 -- constant text
-                " WHERE batch = ? AND id = ? AND state = 'failed'",
+                " WHERE batch = ? AND id = ? AND state IN ('failed', 'done')",
                 (self._clock(), batch, job, batch, job),
             )
             _must_change(changed, f"job {job}", "reopen")

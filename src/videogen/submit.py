@@ -52,6 +52,8 @@ class Plan:
     """Videos are kept at `<folder>/<batch>/<job id>.mp4`."""
     retry_failed: bool = False
     """Whether jobs that failed in an earlier run are tried again."""
+    again: bool = False
+    """Whether done jobs are rendered anew; what the bucket holds does not count then."""
 
 
 @dataclass(frozen=True)
@@ -175,9 +177,10 @@ class _Run:
         batch = self._plan.batch
         self._ledger.register(batch, self._plan.jobs)
         rows = {row.id: row for row in self._ledger.jobs(batch) if row.id in self.jobs}
-        if self._plan.retry_failed:
+        wanted = {JobState.FAILED: self._plan.retry_failed or self._plan.again, JobState.DONE: self._plan.again}
+        if any(wanted.values()):
             for row in rows.values():
-                if row.state is JobState.FAILED:
+                if wanted.get(row.state):
                     self._ledger.reopen(batch, row.id)
             rows = {row.id: row for row in self._ledger.jobs(batch) if row.id in self.jobs}
         waiting = [job for job in self.jobs if rows[job].state is JobState.OPEN]
@@ -203,7 +206,7 @@ class _Run:
     async def _adopt(self, waiting: list[str]) -> int:
         """Takes what the bucket has whole out of `waiting`: another machine, or another ledger, rendered it."""
         tried = {attempt.job for attempt in self._ledger.attempts(self._plan.batch)}
-        if not set(waiting) - tried:
+        if self._plan.again or not set(waiting) - tried:
             return 0
         prefix = job_prefix(self._plan.batch, "").rstrip("/") + "/"
         keys = await asyncio.to_thread(lambda: {one.key for one in self._store.list(self._store.outputs, prefix)})

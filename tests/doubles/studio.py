@@ -63,7 +63,9 @@ def rows(urls: Sequence[str]) -> list[stack_outputs.Worker]:
     ]
 
 
-def plan(folder: Path, seeds: Sequence[int], values: Mapping[str, Any] | None = None, stall: float = 10, **limits: Any) -> Plan:
+def plan(
+    folder: Path, seeds: Sequence[int], values: Mapping[str, Any] | None = None, stall: float = 10, **limits: Any
+) -> Plan:
     """A batch of the short workflow with one job a seed."""
     place = REPOSITORY / "workflows" / "wan22-i2v"
     flow = workflow.parse(
@@ -111,19 +113,19 @@ class Heard:
 
     lines: list[tuple[str, ...]] = field(default_factory=list)
     failures: list[tuple[Failure, Decision]] = field(default_factory=list)
-    react: Callable[[str], None] = lambda word: None
+    react: Callable[[str], None] = str
 
     def planned(self, jobs: int, done: int, workers: Sequence[str]) -> None:
-        self._note("planned", str(jobs), str(done))
+        self._note("planned", str(jobs), str(done), *workers)
 
     def job_started(self, worker: str, job: Job, attempt: int, resumed: bool) -> None:
-        self._note("resumed" if resumed else "started", worker, job.id)
+        self._note("resumed" if resumed else "started", worker, job.id, str(attempt))
 
     def job_progress(self, worker: str, job: Job, progress: Progress) -> None:
         self._note("progress", worker, job.id, f"{progress.fraction:.2f}")
 
     def job_rendered(self, worker: str, job: Job, seconds: float | None) -> None:
-        self._note("rendered", worker, job.id)
+        self._note("rendered", worker, job.id, str(seconds))
 
     def job_finished(self, job: Job, path: Path | None) -> None:
         self._note("finished", job.id, str(path))
@@ -136,7 +138,7 @@ class Heard:
         self._note("lost", worker, reason)
 
     def stopping(self, seconds: float) -> None:
-        self._note("stopping")
+        self._note("stopping", str(seconds))
 
     def words(self, word: str) -> list[tuple[str, ...]]:
         """The lines that begin so."""
@@ -193,7 +195,13 @@ def _die() -> None:
 
 def spec(target: Path, folder: Path, seeds: Sequence[int], urls: Sequence[str], s3: S3Server, moment: str) -> Path:
     """Writes what the program below does."""
-    document = {"folder": str(folder), "seeds": list(seeds), "urls": list(urls), "endpoint": s3.place.endpoint, "moment": moment}
+    document = {
+        "folder": str(folder),
+        "seeds": list(seeds),
+        "urls": list(urls),
+        "endpoint": s3.place.endpoint,
+        "moment": moment,
+    }
     target.write_text(json.dumps({**document, "key": s3.access.key.reveal(), "secret": s3.access.secret.reveal()}))
     return target
 

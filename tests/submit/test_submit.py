@@ -36,7 +36,8 @@ def test_two_workers_share_a_batch(tmp_path: Path, s3: S3Server) -> None:
         assert (result.done, result.failed, result.open, result.before) == (6, 0, 0, 0)
         assert [stand.stats()["prompts"] > 0 for stand in two] == [True, True]
         assert _prompts(*two) == 6
-    assert result.sheet is not None and result.sheet.is_file()
+    assert result.sheet is not None
+    assert result.sheet.is_file()
     for job in what.jobs:
         path = tmp_path / "videos" / "walk" / f"{job.id}.mp4"
         assert check_video(path, Expected(64, 64, 5, 16)) == []
@@ -94,7 +95,8 @@ def test_a_second_submit_is_refused_with_the_pid(tmp_path: Path, s3: S3Server) -
     holder += "with exclusive(pathlib.Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
     command = [sys.executable, "-c", holder, str(tmp_path / "ledger.sqlite")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None and process.stdout.readline() == "held\n"
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
         with pytest.raises(VideogenError, match=rf"another submit works with this ledger \(pid {process.pid}\)"):
             run(what, [], s3.store(), Heard())
         process.kill()
@@ -115,7 +117,8 @@ def test_a_stop_leaves_a_ledger_from_which_the_next_run_goes_on(tmp_path: Path, 
         one.idle()
 
         assert run(what, [one.url], s3.store(), Heard()).done == 3
-    assert heard.words("stopping") and not heard.words("failed")
+    assert heard.words("stopping")
+    assert not heard.words("failed")
     with Ledger.open(tmp_path / "ledger.sqlite") as ledger:
         assert [row.attempts for row in ledger.jobs("walk")] == [0, 0, 0]
 
@@ -138,7 +141,8 @@ def test_a_stop_lets_a_prompt_that_is_nearly_done_run_on(tmp_path: Path, s3: S3S
         result = run(what, [one.url], s3.store(), next_run)
 
         assert result.done == 1
-        assert one.stats()["prompts"] == 1 and one.stats()["interrupted"] == 0
+        assert one.stats()["prompts"] == 1
+        assert one.stats()["interrupted"] == 0
     assert next_run.words("resumed")
 
 
@@ -162,7 +166,8 @@ def test_out_of_memory_frees_the_worker_and_is_tried_again(tmp_path: Path, s3: S
         one.faults({"name": "out_of_memory", "times": 1})
         assert run(what, [one.url], s3.store(), heard).done == 1
     failure, decision = heard.failures[0]
-    assert failure.kind is FailureClass.OUT_OF_MEMORY and decision.free_worker
+    assert failure.kind is FailureClass.OUT_OF_MEMORY
+    assert decision.free_worker
     assert failure.evidence["worker"]["gpu"] == "stand-in"  # type: ignore[index]  # evidence is JSON
 
 
@@ -213,7 +218,8 @@ def test_a_cuda_fault_takes_the_worker_out(tmp_path: Path, s3: S3Server) -> None
         result = run(what, [first.url, second.url], s3.store(), heard)
 
         assert first.stats()["prompts"] == 1
-    assert result.done == 4 and list(result.lost) == ["w1"]
+    assert result.done == 4
+    assert list(result.lost) == ["w1"]
 
 
 def test_a_store_that_is_down_for_a_while_costs_nothing(tmp_path: Path, s3: S3Server) -> None:
@@ -279,7 +285,9 @@ def test_a_killed_submit_renders_nothing_twice_and_loses_nothing(tmp_path: Path,
     with workers(tmp_path, 1) as (one,):
         one.faults({"name": "slow", "seconds": 0.02})
         spec = studio.spec(tmp_path / "spec.json", tmp_path, [1, 2], [one.url], s3, moment)
-        child = subprocess.run([sys.executable, "-m", "tests.doubles.studio", str(spec)], cwd=studio.REPOSITORY, timeout=30)
+        child = subprocess.run(
+            [sys.executable, "-m", "tests.doubles.studio", str(spec)], cwd=studio.REPOSITORY, timeout=30, check=False
+        )
         assert child.returncode == -9
         result = run(plan(tmp_path, [1, 2]), [one.url], s3.store(), Heard())
 
@@ -311,4 +319,3 @@ def test_a_silent_server_is_noticed(tmp_path: Path, s3: S3Server) -> None:
         with pytest.raises(WorkerLost, match="no worker is left"):
             run(what, [url], s3.store(), Heard(), waits=studio.Waits(lost=0.5, first_word=0.5, answer=0.5))
     assert time.monotonic() - began < 10
-
