@@ -1,0 +1,152 @@
+"""What a worker knows of itself: its entrypoint writes it, its agent reads it, and whatever must stop waits on it."""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from videogen import lease
+from videogen.boot_report import BootStep, WorkerStatus
+from videogen.errors import Interrupted, NotReady, VideogenError
+from videogen.lease import LeaseTerms, WorkerClock
+
+log = logging.getLogger(__name__)
+
+
+class StatusBoard:
+    """One worker's steps, state and lease; may be used from many threads.
+
+    `stop` is set when the worker shall end: it was asked to, or it failed. What is logged carries its facts in `facts`.
+    """
+
+    def __init__(self, worker: str, manifest: str, terms: LeaseTerms, started: float) -> None:
+        self.stop = threading.Event()
+        self.error: VideogenError | None = None
+        """Why it failed."""
+        self._worker, self._manifest, self._terms, self._started = worker, manifest, terms, started
+        self._state: Literal["booting", "ready", "failed", "ending"] = "booting"
+        self._steps = [BootStep(name="Python starts", began=0, seconds=time.monotonic() - started)]
+        self._restarts = 0
+        self._ready: float | None = None
+        self._busy = False
+        self._last_busy = started
+        self._asked_to_end = threading.Event()
+        self._writing = threading.RLock()
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[Callable[[str], None]]:
+        """Times a step; the callable says how far it is. An error in it is the worker's failure, and is raised on."""
+        began = time.monotonic()
+        with self._writing:
+            place = len(self._steps)
+            self._steps.append(BootStep(name=name, began=began - self._started))
+
+        def detail(text: str) -> None:
+            with self._writing:
+                self._steps[place] = self._steps[place].model_copy(update={"detail": text})
+
+        try:
+            yield detail
+        except VideogenError as error:
+            self.fail(error)
+            raise
+        finally:
+            with self._writing:
+                seconds = time.monotonic() - began
+                done = self._steps[place] = self._steps[place].model_copy(update={"seconds": seconds})
+            facts = {"step": name, "began": round(done.began, 3), "seconds": round(seconds, 3)}
+            self._log(f"{name}: {seconds:.2f} s", done.detail, **facts)
+
+    def ready(self) -> None:
+        """Opens the gate."""
+        with self._writing:
+            if not self.stop.is_set():
+                self._state = "ready"
+                self._ready = self._ready or time.monotonic()
+                self._log("ready", state="ready")
+
+    def restarting(self, restarts: int) -> None:
+        """Closes the gate while ComfyUI starts again, for the how-manieth time."""
+        with self._writing:
+            self._restarts = restarts
+            self._state = self._state if self.stop.is_set() else "booting"
+            self._log(f"ComfyUI died and was started again, {restarts} in all", restarts=restarts)
+
+    def queue(self, remaining: int | None) -> None:
+        """Notes how many prompts run or wait; not knowing changes nothing."""
+        with self._writing:
+            self._busy = self._busy if remaining is None else remaining > 0
+            self._last_busy = time.monotonic() if self._busy else self._last_busy
+
+    def fail(self, error: VideogenError) -> None:
+        """The worker cannot go on; the first reason stays, and what was asked to end does not fail any more."""
+        with self._writing:
+            if not self.stop.is_set():
+                self._state, self.error = "failed", error
+                self._log(f"failed: {error.message}", error.hint or "", state="failed", error=error.message)
+                self.stop.set()
+
+    def end(self, why: str) -> None:
+        """The worker shall end in order."""
+        with self._writing:
+            if not self.stop.is_set():
+                self._state = "ending"
+                self._log(f"ending: {why}", state="ending", why=why)
+            self._asked_to_end.set()
+            self.stop.set()
+
+    def linger(self, seconds: float) -> None:
+        """Waits until somebody asks for the end, at most that long."""
+        self._asked_to_end.wait(seconds)
+
+    def check(self) -> None:
+        """Raises `Interrupted` when the worker shall end, `NotReady` when it has no right to live any longer."""
+        if self.stop.is_set():
+            raise Interrupted("stopped")
+        if why := self.over():
+            raise NotReady(why, "see which step took so long; `boot` in the lease is the limit")
+
+    def over(self) -> str | None:
+        """Why the lease is over, or nothing."""
+        return lease.over(self._terms, self._clock())
+
+    def status(self) -> WorkerStatus:
+        """All of it, at this moment."""
+        with self._writing:
+            clock = self._clock()
+            return WorkerStatus(
+                worker=self._worker,
+                state=self._state,
+                manifest=self._manifest,
+                steps=tuple(self._steps),
+                error=self.error.message if self.error else None,
+                hint=self.error.hint if self.error else None,
+                idle_seconds=clock.now - max(clock.ready, clock.last_busy) if clock.ready else 0,
+                lease_seconds_left=max(0.0, self._terms.total * 60 - (clock.now - clock.started)),
+                comfyui_restarts=self._restarts,
+            )
+
+    def _clock(self) -> WorkerClock:
+        return WorkerClock(time.monotonic(), self._started, self._ready, self._last_busy)
+
+    def _log(self, text: str, detail: str = "", **facts: object) -> None:
+        line = f"{time.monotonic() - self._started:7.2f} s  {text}{', ' if detail else ''}{detail}"
+        log.info("%s", line, extra={"facts": {"worker": self._worker, **facts, "detail": detail}})
+
+
+def process_started() -> float:
+    """When this process began, on the clock of `time.monotonic`; its own imports count.
+
+    Where the system does not tell, the processor time so far stands for the time that has passed.
+    """
+    try:
+        # The 22nd field, in ticks since the machine started; the 2nd may hold blanks and ends with a bracket. proc(5)
+        ticks = int(Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19])
+        age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    except (OSError, AttributeError):
+        age = time.process_time()
+    return time.monotonic() - max(0.0, age)
