@@ -1,7 +1,6 @@
 """What exists on a stack: settings → foundation → phase → exports."""
 
 import os
-from pathlib import Path
 
 import pulumi
 from pulumi.runtime.config import CONFIG
@@ -10,10 +9,11 @@ from infra import settings
 from infra.foundation import foundation
 from infra.outputs import export
 from infra.phase import workers
+from videogen import project
 from videogen.errors import InputError
 
 try:
-    stack = settings.read(pulumi.get_stack(), Path(pulumi.get_root_directory()), CONFIG.get(), os.environ)
+    stack = settings.read(pulumi.get_stack(), project.root(), CONFIG.get(), os.environ)
 except InputError as error:
     raise pulumi.RunError(settings.spell(error)) from None
 

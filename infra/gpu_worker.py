@@ -18,10 +18,6 @@ class GpuWorker(pulumi.CustomResource):
     """Secret."""
 
     def __init__(self, name: str, inputs: dict[str, Any]) -> None:
-        made = dict.fromkeys(("name", "gpu", "dollarsPerHour", "started", "url", "agent", "token", "boot"))
+        made = dict.fromkeys(("name", "gpu", "dollars_per_hour", "started", "url", "agent", "token", "boot"))
         options = pulumi.ResourceOptions(additional_secret_outputs=["access", "token"])
         super().__init__("videogen:index:GpuWorker", name, inputs | made, options)
-
-    def translate_output_property(self, prop: str) -> str:
-        """The engine's name of a property, as this class spells it."""
-        return {"dollarsPerHour": "dollars_per_hour"}.get(prop, prop)

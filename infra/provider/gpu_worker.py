@@ -66,7 +66,7 @@ class Handler:
         {"stack", "slot", "phase", "cloud", "gpus", "places", "image", "volumeGb", "containerDiskGb"}
         | {"manifest", "store", "access", "comfyui"}
     )
-    made = frozenset({"name", "gpu", "dollarsPerHour", "started", "url", "agent", "token", "boot"})
+    made = frozenset({"name", "gpu", "dollars_per_hour", "started", "url", "agent", "token", "boot"})
 
     def faults(self, inputs: Plain) -> Mapping[str, str]:
         """What no cloud could give, and what the workflows need that the manifest lacks."""
@@ -82,7 +82,7 @@ class Handler:
         if inputs["cloud"] not in _CLOUDS:
             return found | {"cloud": f"no cloud {inputs['cloud']} yet; known: {', '.join(_CLOUDS)}"}
         try:
-            _requirements(inputs["file"], inputs["phase"], inputs["workflows"])
+            _requirements(inputs["file"], inputs["phase"], inputs["workflows"], inputs["manifest"])
         except InputError as error:
             found["workflows"] = str(error)
         offers = [Offer.model_validate(offer) for offer in inputs["gpus"]]
@@ -137,15 +137,15 @@ def _input_keys() -> list[str]:
     return [field.alias or name for name, field in Inputs.model_fields.items()]
 
 
-def _requirements(file: str, phase: PhaseName, workflows: Sequence[str]) -> readiness.Requirements:
+def _requirements(file: str, phase: PhaseName, workflows: Sequence[str], digest: str) -> readiness.Requirements:
     models = project.read_manifest(project.root() / file).select(phase)
-    return readiness.requirements([project.read_workflow(name) for name in workflows], models)
+    return readiness.requirements([project.read_workflow(name) for name in workflows], models, digest)
 
 
 def _renter(cloud: str, stack: str, place: Store, access: StoreAccess) -> Renter:
     # An end must not wait long for a store that is down: the receipt is kept on this machine then.
     store = StoreClient(place, access, patience_seconds=3)
-    return Renter(_CLOUDS[cloud](stack), Receipts(project.state(stack) / "receipts", store), by="pulumi")
+    return Renter(_CLOUDS[cloud](stack), Receipts(project.state(stack), store), by="pulumi")
 
 
 def _spec(wanted: Inputs, token: Secret) -> WorkerSpec:
@@ -168,7 +168,7 @@ def _spec(wanted: Inputs, token: Secret) -> WorkerSpec:
 
 
 def _prover(wanted: Inputs, token: Secret, call: Call) -> Prove[readiness.ReadyReport]:
-    needed = _requirements(wanted.file, wanted.phase, wanted.workflows)
+    needed = _requirements(wanted.file, wanted.phase, wanted.workflows, wanted.manifest)
 
     def prove(machine: Machine, alive: Callable[[], bool]) -> readiness.ReadyReport:
         return readiness.wait_until_ready(
@@ -194,7 +194,7 @@ def _outputs(machine: Machine) -> Plain:
     return {
         "name": machine.name,
         "gpu": machine.gpu,
-        "dollarsPerHour": str(machine.dollars_per_hour),
+        "dollars_per_hour": str(machine.dollars_per_hour),
         "started": machine.started.isoformat(),
         "url": machine.url,
         "agent": machine.agent,
@@ -211,7 +211,7 @@ def _machine(state: Plain) -> Machine:
         slot=state["slot"],
         phase=state["phase"],
         gpu=state["gpu"],
-        dollars_per_hour=Decimal(state["dollarsPerHour"]),
+        dollars_per_hour=Decimal(state["dollars_per_hour"]),
         started=datetime.fromisoformat(state["started"]),
         state="running",
         url=state["url"],

@@ -80,7 +80,7 @@ class Handler:
         store = _server(state["stack"])
         if store.server() is not None:
             client = StoreClient(place, access, patience_seconds=3)
-            for path in Receipts(project.state(state["stack"]) / "receipts", client).send():
+            for path in Receipts(project.state(state["stack"]), client).send():
                 call.warn(f"a receipt is not in the store yet, it waits for the next `up`: {project.shown(path)}")
         store.end()
 
@@ -97,7 +97,7 @@ def _outputs(place: Store, access: StoreAccess) -> Plain:
 def _fill(wanted: Inputs, place: Store, access: StoreAccess, call: Call) -> None:
     store = StoreClient(place, access)
     store.ensure_buckets()
-    Receipts(project.state(wanted.stack) / "receipts", store).send()
+    Receipts(project.state(wanted.stack), store).send()
     path = project.root() / wanted.file
     text = project.read(path)
     models = manifest.parse(text, project.shown(path))

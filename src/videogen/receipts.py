@@ -9,12 +9,27 @@ from videogen.errors import StoreError
 from videogen.money import Receipt
 from videogen.store import Store, receipt_key
 
+FOLDER = "receipts"
+"""In a stack's folder."""
+
+
+def waiting(state: Path) -> list[Receipt]:
+    """The receipts on this machine that are not in the bucket yet; `state` is the stack's folder."""
+    return [parse(path.read_bytes()) for path in sorted((state / FOLDER).glob("*.json"))]
+
+
+def stored(store: Store, stack: str) -> list[Receipt]:
+    """The stack's receipts in the bucket, oldest first."""
+    keys = [found.key for found in store.list(store.outputs, receipt_key("").removesuffix(".json"))]
+    found = [parse(store.get_bytes(store.outputs, key)) for key in keys]
+    return sorted((one for one in found if one.stack == stack), key=lambda one: one.ended)
+
 
 class Receipts:
-    """The receipts of one stack; `folder` holds those that the store could not take yet."""
+    """Writes the receipts of one stack; `state`, the stack's folder, keeps those that the store could not take yet."""
 
-    def __init__(self, folder: Path, store: Store) -> None:
-        self._folder = folder
+    def __init__(self, state: Path, store: Store) -> None:
+        self._folder = state / FOLDER
         self._store = store
 
     def keep(self, receipt: Receipt) -> bool:

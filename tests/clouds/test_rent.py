@@ -44,7 +44,7 @@ def store(state: Path, access: StoreAccess) -> Iterator[StoreClient]:
 @pytest.fixture
 def renter(cloud: LocalCloud, state: Path, store: StoreClient) -> Renter:
     """Rents from the local cloud."""
-    return Renter(cloud, Receipts(state / "receipts", store), by="test")
+    return Renter(cloud, Receipts(state, store), by="test")
 
 
 def ready(machine: Machine, alive: Callable[[], bool]) -> str:
