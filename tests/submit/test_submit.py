@@ -319,3 +319,14 @@ def test_a_silent_server_is_noticed(tmp_path: Path, s3: S3Server) -> None:
         with pytest.raises(WorkerLost, match="no worker is left"):
             run(what, [url], s3.store(), Heard(), waits=studio.Waits(lost=0.5, first_word=0.5, answer=0.5))
     assert time.monotonic() - began < 10
+
+
+def test_a_batch_can_be_rendered_anew(tmp_path: Path, s3: S3Server) -> None:
+    """With `again` done jobs are rendered once more, whatever ledger and bucket say."""
+    what, store = plan(tmp_path, [1, 2]), s3.store()
+    with workers(tmp_path, 1) as (one,):
+        run(what, [one.url], store, Heard())
+        result = run(studio.Plan(**{**what.__dict__, "again": True}), [one.url], store, Heard())
+
+        assert _prompts(one) == 4
+    assert (result.done, result.before) == (2, 0)

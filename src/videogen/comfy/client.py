@@ -22,7 +22,6 @@ from videogen.secret import Secret
 
 _AWAY = (502, 503, 504)
 """What a gateway says while ComfyUI behind it is not there."""
-_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -180,7 +179,7 @@ class Comfy:
                 raise self._refused(answer, f"/view of {file.filename}")
             if answer.status_code == 200:
                 transfer.restart(int(answer.headers["content-length"]) if "content-length" in answer.headers else None)
-            async for chunk in answer.aiter_bytes(_CHUNK):
+            async for chunk in answer.aiter_raw():
                 transfer.take(chunk)
         return transfer.total in (None, transfer.got)
 
