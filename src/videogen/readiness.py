@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from videogen import node_schema
 from videogen.boot_report import BootStep, WorkerStatus
 from videogen.errors import Fault, InputError, Interrupted, NotReady
+from videogen.lease import LeaseTerms
 from videogen.manifest import Manifest, require
 from videogen.secret import Secret
 from videogen.workflow import Workflow
@@ -98,6 +99,17 @@ def wait_until_ready(
         wait.agent_refuses_strangers(agent_url.rstrip("/"))
         wait.comfyui_has(worker_url.rstrip("/"), required)
         return ReadyReport(status.worker, status.steps, clock() - began)
+
+
+def renew(agent_url: str, token: Secret, terms: LeaseTerms) -> None:
+    """Changes what a living worker is granted, from its start on; raises `NotReady` when it does not take it."""
+    url = f"{agent_url.rstrip('/')}/lease"
+    headers = {"Authorization": f"Bearer {token.reveal()}"}
+    try:
+        answer = httpx.put(url, content=terms.model_dump_json(), headers=headers, timeout=10, trust_env=False)
+        answer.raise_for_status()
+    except httpx.HTTPError as error:
+        raise NotReady(f"{url}: the worker does not take the new lease: {error}") from error
 
 
 @dataclass

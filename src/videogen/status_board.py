@@ -99,6 +99,12 @@ class StatusBoard:
             self._asked_to_end.set()
             self.stop.set()
 
+    def renew(self, terms: LeaseTerms) -> None:
+        """Other terms hold from now on, counted from the worker's start."""
+        with self._writing:
+            self._terms = terms
+            self._log(f"lease: {terms.total:g} minutes in all, {terms.idle:g} idle", lease=terms.model_dump())
+
     def linger(self, seconds: float) -> None:
         """Waits until somebody asks for the end, at most that long."""
         self._asked_to_end.wait(seconds)
