@@ -48,6 +48,25 @@ def workers(folder: Path, count: int, faults: Any = None) -> Iterator[list[Stand
         yield started
 
 
+@dataclass
+class Lent(StandinProcess):
+    """A stand-in that several tests use one after the other: without faults or memories, its counters at zero."""
+
+    before: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, process: StandinProcess) -> "Lent":
+        """The process, as new."""
+        process.faults()
+        process.http.post("/history", json={"clear": True}).raise_for_status()
+        process.http.post("/free", json={"unload_models": True, "free_memory": True}).raise_for_status()
+        return cls(process.url, process.base, process.process, process.http, process.stats())
+
+    def stats(self) -> Any:
+        """What was counted since it was lent."""
+        return {name: value - self.before[name] for name, value in super().stats().items()}
+
+
 @contextlib.contextmanager
 def deaf() -> Iterator[str]:
     """The address of a socket that takes connections and never answers."""

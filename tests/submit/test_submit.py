@@ -6,13 +6,15 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.doubles import studio
 from tests.doubles.s3_server import S3Server
-from tests.doubles.studio import Heard, plan, run, workers
+from tests.doubles.standin_process import StandinProcess
+from tests.doubles.studio import Heard, Lent, plan, run, workers
 from videogen.errors import InputError, Interrupted, VideogenError, WorkerLost
 from videogen.failure import FailureClass
 from videogen.ledger import JobState, Ledger
@@ -23,19 +25,37 @@ from videogen.submit import NEARLY_DONE
 pytestmark = pytest.mark.timeout(60)
 
 
-def _prompts(*stands: studio.StandinProcess) -> int:
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[StandinProcess]]:
+    """Two stand-ins for all tests that leave them alive."""
+    with workers(tmp_path_factory.mktemp("workers"), 2) as two:
+        yield two
+
+
+@pytest.fixture
+def two(both: list[StandinProcess]) -> list[Lent]:
+    """Both of them, as new."""
+    return [Lent.of(process) for process in both]
+
+
+@pytest.fixture
+def one(two: list[Lent]) -> Lent:
+    """The first of them."""
+    return two[0]
+
+
+def _prompts(*stands: StandinProcess) -> int:
     return sum(stand.stats()["prompts"] for stand in stands)
 
 
-def test_two_workers_share_a_batch(tmp_path: Path, s3: S3Server) -> None:
+def test_two_workers_share_a_batch(tmp_path: Path, s3: S3Server, two: list[Lent]) -> None:
     """Every job is rendered once, by one of both workers, checked, in the bucket, and on the contact sheet."""
     what, heard, store = plan(tmp_path, range(6)), Heard(), s3.store()
-    with workers(tmp_path, 2) as two:
-        result = run(what, [stand.url for stand in two], store, heard)
+    result = run(what, [stand.url for stand in two], store, heard)
 
-        assert (result.done, result.failed, result.open, result.before) == (6, 0, 0, 0)
-        assert [stand.stats()["prompts"] > 0 for stand in two] == [True, True]
-        assert _prompts(*two) == 6
+    assert (result.done, result.failed, result.open, result.before) == (6, 0, 0, 0)
+    assert [stand.stats()["prompts"] > 0 for stand in two] == [True, True]
+    assert _prompts(*two) == 6
     assert result.sheet is not None
     assert result.sheet.is_file()
     for job in what.jobs:
@@ -49,16 +69,15 @@ def test_two_workers_share_a_batch(tmp_path: Path, s3: S3Server) -> None:
         assert record["timings"]["render_seconds"] >= 0
 
 
-def test_a_done_batch_is_not_rendered_again(tmp_path: Path, s3: S3Server) -> None:
+def test_a_done_batch_is_not_rendered_again(tmp_path: Path, s3: S3Server, one: Lent) -> None:
     """The same ledger, and a new ledger over the same bucket, both know that all is done; nothing is sent."""
     what, store = plan(tmp_path, [1, 2]), s3.store()
-    with workers(tmp_path, 1) as (one,):
-        run(what, [one.url], store, Heard())
-        again = run(what, [one.url], store, Heard())
-        (tmp_path / "videos" / "walk" / f"{what.jobs[0].id}.mp4").unlink()
-        elsewhere = run(what, [one.url], store, Heard(), ledger=tmp_path / "other.sqlite")
+    run(what, [one.url], store, Heard())
+    again = run(what, [one.url], store, Heard())
+    (tmp_path / "videos" / "walk" / f"{what.jobs[0].id}.mp4").unlink()
+    elsewhere = run(what, [one.url], store, Heard(), ledger=tmp_path / "other.sqlite")
 
-        assert _prompts(one) == 2
+    assert _prompts(one) == 2
     assert (again.done, again.before) == (elsewhere.done, elsewhere.before) == (2, 2)
     assert (tmp_path / "videos" / "walk" / f"{what.jobs[0].id}.mp4").is_file()
 
@@ -104,26 +123,25 @@ def test_a_second_submit_is_refused_with_the_pid(tmp_path: Path, s3: S3Server) -
         pass
 
 
-def test_a_stop_leaves_a_ledger_from_which_the_next_run_goes_on(tmp_path: Path, s3: S3Server) -> None:
+def test_a_stop_leaves_a_ledger_from_which_the_next_run_goes_on(tmp_path: Path, s3: S3Server, one: Lent) -> None:
     """Stopped in mid-render, the run calls the prompt off and says what stays open; the next one finishes the batch."""
     what, stop = plan(tmp_path, range(3)), asyncio.Event()
     heard = Heard(react=lambda word: stop.set() if word == "progress" else None)
-    with workers(tmp_path, 1) as (one,):
-        one.faults({"name": "slow", "seconds": 0.5})
-        with pytest.raises(Interrupted, match="0 of 3 jobs are done, 3 stay open"):
-            run(what, [one.url], s3.store(), heard, stop=stop)
-        one.faults()
-        assert one.stats()["interrupted"] == 1
-        one.idle()
+    one.faults({"name": "slow", "seconds": 0.5})
+    with pytest.raises(Interrupted, match="0 of 3 jobs are done, 3 stay open"):
+        run(what, [one.url], s3.store(), heard, stop=stop)
+    one.faults()
+    assert one.stats()["interrupted"] == 1
+    one.idle()
 
-        assert run(what, [one.url], s3.store(), Heard()).done == 3
+    assert run(what, [one.url], s3.store(), Heard()).done == 3
     assert heard.words("stopping")
     assert not heard.words("failed")
     with Ledger.open(tmp_path / "ledger.sqlite") as ledger:
         assert [row.attempts for row in ledger.jobs("walk")] == [0, 0, 0]
 
 
-def test_a_stop_lets_a_prompt_that_is_nearly_done_run_on(tmp_path: Path, s3: S3Server) -> None:
+def test_a_stop_lets_a_prompt_that_is_nearly_done_run_on(tmp_path: Path, s3: S3Server, one: Lent) -> None:
     """What is nearly done is not interrupted; the next run collects it and renders it no second time."""
     what, stop, heard = plan(tmp_path, [1], {"steps": 10, "switch_step": 1}), asyncio.Event(), Heard()
 
@@ -132,39 +150,36 @@ def test_a_stop_lets_a_prompt_that_is_nearly_done_run_on(tmp_path: Path, s3: S3S
             stop.set()
 
     heard.react = react
-    with workers(tmp_path, 1) as (one,):
-        one.faults({"name": "slow", "seconds": 0.3})
-        with pytest.raises(Interrupted):
-            run(what, [one.url], s3.store(), heard, stop=stop)
-        one.idle()
-        next_run = Heard()
-        result = run(what, [one.url], s3.store(), next_run)
+    one.faults({"name": "slow", "seconds": 0.3})
+    with pytest.raises(Interrupted):
+        run(what, [one.url], s3.store(), heard, stop=stop)
+    one.idle()
+    next_run = Heard()
+    result = run(what, [one.url], s3.store(), next_run)
 
-        assert result.done == 1
-        assert one.stats()["prompts"] == 1
-        assert one.stats()["interrupted"] == 0
+    assert result.done == 1
+    assert one.stats()["prompts"] == 1
+    assert one.stats()["interrupted"] == 0
     assert next_run.words("resumed")
 
 
-def test_a_prompt_that_hangs_in_silence_is_called_off(tmp_path: Path, s3: S3Server) -> None:
+def test_a_prompt_that_hangs_in_silence_is_called_off(tmp_path: Path, s3: S3Server, one: Lent) -> None:
     """A socket that says nothing while the server answers: called off after the workflow's limit, then tried again."""
     what, heard = plan(tmp_path, [1], stall=1 / 60), Heard()
-    with workers(tmp_path, 1) as (one,):
-        one.faults({"name": "silent", "times": 1})
-        result = run(what, [one.url], s3.store(), heard)
+    one.faults({"name": "silent", "times": 1})
+    result = run(what, [one.url], s3.store(), heard)
 
-        assert one.stats()["interrupted"] == 1
+    assert one.stats()["interrupted"] == 1
     assert result.done == 1
     assert [failure.kind for failure, _ in heard.failures] == [FailureClass.STALLED]
     assert "nothing moved for" in heard.failures[0][0].message
 
 
-def test_out_of_memory_frees_the_worker_and_is_tried_again(tmp_path: Path, s3: S3Server) -> None:
+def test_out_of_memory_frees_the_worker_and_is_tried_again(tmp_path: Path, s3: S3Server, one: Lent) -> None:
     """A job that ran out of memory once is done in the end; the evidence names node, GPU and versions."""
     what, heard = plan(tmp_path, [1]), Heard()
-    with workers(tmp_path, 1) as (one,):
-        one.faults({"name": "out_of_memory", "times": 1})
-        assert run(what, [one.url], s3.store(), heard).done == 1
+    one.faults({"name": "out_of_memory", "times": 1})
+    assert run(what, [one.url], s3.store(), heard).done == 1
     failure, decision = heard.failures[0]
     assert failure.kind is FailureClass.OUT_OF_MEMORY
     assert decision.free_worker
@@ -172,12 +187,13 @@ def test_out_of_memory_frees_the_worker_and_is_tried_again(tmp_path: Path, s3: S
 
 
 @pytest.mark.parametrize("fault", ["black", "frozen", "truncated", "missing"])
-def test_a_bad_output_is_kept_as_evidence_and_rendered_again(tmp_path: Path, s3: S3Server, fault: str) -> None:
+def test_a_bad_output_is_kept_as_evidence_and_rendered_again(
+    tmp_path: Path, s3: S3Server, one: Lent, fault: str
+) -> None:
     """A video that is not worth keeping never reaches the bucket; the next attempt's does."""
     what, heard, store = plan(tmp_path, [1]), Heard(), s3.store()
-    with workers(tmp_path, 1) as (one,):
-        one.faults({"name": fault, "times": 1})
-        assert run(what, [one.url], store, heard).done == 1
+    one.faults({"name": fault, "times": 1})
+    assert run(what, [one.url], store, heard).done == 1
     assert [failure.kind for failure, _ in heard.failures] == [FailureClass.BAD_OUTPUT]
     rejected = list((tmp_path / "videos" / "walk").glob("rejected/*.mp4"))
     assert len(rejected) == (0 if fault == "missing" else 1)
@@ -185,44 +201,42 @@ def test_a_bad_output_is_kept_as_evidence_and_rendered_again(tmp_path: Path, s3:
     assert not list((tmp_path / "videos" / "walk").glob("*.part"))
 
 
-def test_a_job_fails_after_its_last_attempt_and_can_be_retried(tmp_path: Path, s3: S3Server) -> None:
+def test_a_job_fails_after_its_last_attempt_and_can_be_retried(tmp_path: Path, s3: S3Server, one: Lent) -> None:
     """Failures end at the batch's limit and cost only their own job; `retry_failed` opens it again."""
     what, heard = plan(tmp_path, [1], attempts=2), Heard()
-    with workers(tmp_path, 1) as (one,):
-        one.faults({"name": "black"})
-        result = run(what, [one.url], s3.store(), heard)
-        assert (result.done, result.failed) == (0, 1)
-        assert len(heard.failures) == 2
-        one.faults()
-        assert run(what, [one.url], s3.store(), Heard()).failed == 1
-        one.http.post("/free", json={"free_memory": True})
-        retry = studio.Plan(**{**what.__dict__, "retry_failed": True})
-        assert run(retry, [one.url], s3.store(), Heard()).done == 1
+    one.faults({"name": "black"})
+    result = run(what, [one.url], s3.store(), heard)
+    assert (result.done, result.failed) == (0, 1)
+    assert len(heard.failures) == 2
+    one.faults()
+    assert run(what, [one.url], s3.store(), Heard()).failed == 1
+    one.http.post("/free", json={"free_memory": True})
+    retry = studio.Plan(**{**what.__dict__, "retry_failed": True})
+    assert run(retry, [one.url], s3.store(), Heard()).done == 1
 
 
-def test_a_new_seed_is_taken_only_where_the_batch_allows_it(tmp_path: Path, s3: S3Server) -> None:
+def test_a_new_seed_is_taken_only_where_the_batch_allows_it(tmp_path: Path, s3: S3Server, one: Lent) -> None:
     """With `new_seed_on_bad_output` the record tells the seed that was really used."""
     what, store = plan(tmp_path, [1], new_seed_on_bad_output=True), s3.store()
-    with workers(tmp_path, 1) as (one,):
-        one.faults({"name": "frozen", "times": 1})
-        assert run(what, [one.url], store, Heard()).done == 1
+    one.faults({"name": "frozen", "times": 1})
+    assert run(what, [one.url], store, Heard()).done == 1
     record = json.loads(store.get_bytes("outputs", f"outputs/walk/{what.jobs[0].id}/record.json"))
     assert record["parameters"]["seed"] == 1_000_004
 
 
-def test_a_cuda_fault_takes_the_worker_out(tmp_path: Path, s3: S3Server) -> None:
+def test_a_cuda_fault_takes_the_worker_out(tmp_path: Path, s3: S3Server, two: list[Lent]) -> None:
     """After a CUDA fault the worker gets no more jobs and the others do them."""
     what, heard = plan(tmp_path, range(4)), Heard()
-    with workers(tmp_path, 2) as (first, second):
-        first.faults({"name": "cuda_fault"})
-        result = run(what, [first.url, second.url], s3.store(), heard)
+    first, second = two
+    first.faults({"name": "cuda_fault"})
+    result = run(what, [first.url, second.url], s3.store(), heard)
 
-        assert first.stats()["prompts"] == 1
+    assert first.stats()["prompts"] == 1
     assert result.done == 4
     assert list(result.lost) == ["w1"]
 
 
-def test_a_store_that_is_down_for_a_while_costs_nothing(tmp_path: Path, s3: S3Server) -> None:
+def test_a_store_that_is_down_for_a_while_costs_nothing(tmp_path: Path, s3: S3Server, one: Lent) -> None:
     """The store goes when the first video wants in and comes back later: all jobs are done, each rendered once."""
     what, store = plan(tmp_path, range(3)), s3.store()
     back = threading.Timer(1.5, s3.start)
@@ -234,21 +248,19 @@ def test_a_store_that_is_down_for_a_while_costs_nothing(tmp_path: Path, s3: S3Se
             s3.kill()
             back.start()
 
-    with workers(tmp_path, 1) as (one,):
-        result = run(what, [one.url], store, Heard(react=react))
+    result = run(what, [one.url], store, Heard(react=react))
 
-        assert _prompts(one) == 3
+    assert _prompts(one) == 3
     back.join()
     assert result.done == 3
 
 
-def test_what_a_dead_store_refused_is_put_away_by_the_next_run(tmp_path: Path, s3: S3Server) -> None:
+def test_what_a_dead_store_refused_is_put_away_by_the_next_run(tmp_path: Path, s3: S3Server, one: Lent) -> None:
     """With the store gone for good, jobs stay open without being rendered again, even when the worker is gone too."""
     what, store, heard = plan(tmp_path, range(2)), s3.store(patience_seconds=0.3), Heard()
     heard.react = lambda word: s3.kill() if word == "rendered" else None
-    with workers(tmp_path, 1) as (one,):
-        result = run(what, [one.url], store, heard)
-        assert _prompts(one) == 2
+    result = run(what, [one.url], store, heard)
+    assert _prompts(one) == 2
     assert (result.done, result.open) == (0, 2)
     assert {failure.kind for failure, _ in heard.failures} == {FailureClass.STORE}
     s3.start()
@@ -279,34 +291,34 @@ MOMENTS = ["started", "progress", "rendered", "put:video.mp4", "put:record.json"
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_a_killed_submit_renders_nothing_twice_and_loses_nothing(tmp_path: Path, s3: S3Server, moment: str) -> None:
+def test_a_killed_submit_renders_nothing_twice_and_loses_nothing(
+    tmp_path: Path, s3: S3Server, one: Lent, moment: str
+) -> None:
     """After kill -9 at any moment the next run finishes the batch with one render a job."""
     s3.store()
-    with workers(tmp_path, 1) as (one,):
-        one.faults({"name": "slow", "seconds": 0.02})
-        spec = studio.spec(tmp_path / "spec.json", tmp_path, [1, 2], [one.url], s3, moment)
-        child = subprocess.run(
-            [sys.executable, "-m", "tests.doubles.studio", str(spec)], cwd=studio.REPOSITORY, timeout=30, check=False
-        )
-        assert child.returncode == -9
-        result = run(plan(tmp_path, [1, 2]), [one.url], s3.store(), Heard())
+    one.faults({"name": "slow", "seconds": 0.02})
+    spec = studio.spec(tmp_path / "spec.json", tmp_path, [1, 2], [one.url], s3, moment)
+    child = subprocess.run(
+        [sys.executable, "-m", "tests.doubles.studio", str(spec)], cwd=studio.REPOSITORY, timeout=30, check=False
+    )
+    assert child.returncode == -9
+    result = run(plan(tmp_path, [1, 2]), [one.url], s3.store(), Heard())
 
-        assert result.done == 2
-        assert _prompts(one) == 2
+    assert result.done == 2
+    assert _prompts(one) == 2
     with Ledger.open(tmp_path / "ledger.sqlite") as ledger:
         assert [row.state for row in ledger.jobs("walk")] == [JobState.DONE] * 2
         assert ledger.in_flight("walk") == []
 
 
-def test_a_worker_that_forgot_its_prompt_renders_it_again(tmp_path: Path, s3: S3Server) -> None:
+def test_a_worker_that_forgot_its_prompt_renders_it_again(tmp_path: Path, s3: S3Server, one: Lent) -> None:
     """ComfyUI's history is in memory: after its restart the lost prompt is sent once more, and the ledger says so."""
     what = plan(tmp_path, [1])
     with Ledger.open(tmp_path / "ledger.sqlite") as ledger:
         ledger.register("walk", what.jobs)
         attempt = ledger.lease("walk", what.jobs[0].id, "w1")
         ledger.submitted(attempt.prompt_id)
-    with workers(tmp_path, 1) as (one,):
-        assert run(what, [one.url], s3.store(), Heard()).done == 1
+    assert run(what, [one.url], s3.store(), Heard()).done == 1
     with Ledger.open(tmp_path / "ledger.sqlite") as ledger:
         assert [str(row.state) for row in ledger.attempts("walk")] == ["lost", "done"]
 
@@ -321,12 +333,11 @@ def test_a_silent_server_is_noticed(tmp_path: Path, s3: S3Server) -> None:
     assert time.monotonic() - began < 10
 
 
-def test_a_batch_can_be_rendered_anew(tmp_path: Path, s3: S3Server) -> None:
+def test_a_batch_can_be_rendered_anew(tmp_path: Path, s3: S3Server, one: Lent) -> None:
     """With `again` done jobs are rendered once more, whatever ledger and bucket say."""
     what, store = plan(tmp_path, [1, 2]), s3.store()
-    with workers(tmp_path, 1) as (one,):
-        run(what, [one.url], store, Heard())
-        result = run(studio.Plan(**{**what.__dict__, "again": True}), [one.url], store, Heard())
+    run(what, [one.url], store, Heard())
+    result = run(studio.Plan(**{**what.__dict__, "again": True}), [one.url], store, Heard())
 
-        assert _prompts(one) == 4
+    assert _prompts(one) == 4
     assert (result.done, result.before) == (2, 0)
