@@ -58,6 +58,8 @@ class Job:
 
     id: str
     """First 16 hex digits of the SHA-256 of graph, inputs and model hashes."""
+    label: str
+    """What tells it from the batch's other jobs, for people: the values of the matrix, or the id."""
     batch: str
     workflow: str
     parameters: dict[str, Value]
@@ -66,12 +68,6 @@ class Job:
     models: dict[str, str]
     """Manifest name → sha256."""
     leaves_policy: tuple[str, ...]
-
-    @property
-    def label(self) -> str:
-        """Short words for people: what the matrix varies is chosen by the caller, so all scalars but texts."""
-        shown = {k: v for k, v in self.parameters.items() if not isinstance(v, str)}
-        return " ".join(f"{key}={value}" for key, value in shown.items())
 
 
 def parse(text: str, name: str) -> tuple[Batch, Document]:
@@ -129,6 +125,7 @@ def expand(batch: Batch, workflow: Workflow, phase: Phase, manifest: Manifest, d
         job_id = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
         jobs[job_id] = Job(
             job_id,
+            " ".join(f"{name}={parameters[name]}" for name in batch.matrix) or job_id,
             batch.name,
             workflow.name,
             parameters,

@@ -17,8 +17,8 @@ class Console:
 
     def __init__(self, as_json: bool = False) -> None:
         self.as_json = as_json
-        self.err = RichConsole(stderr=True, highlight=False, soft_wrap=True)
-        self.out = RichConsole(highlight=False, soft_wrap=True)
+        self.err = _rich(stderr=True)
+        self.out = _rich(stderr=False)
 
     def say(self, message: str) -> None:
         """A line of talk."""
@@ -54,15 +54,18 @@ class Console:
             self.out.print(line, markup=False)
 
 
+def _rich(stderr: bool) -> RichConsole:
+    made = RichConsole(stderr=stderr, highlight=False, soft_wrap=True)
+    if not made.is_terminal:
+        made.width = 250  # a file or a pipe has no width to fit
+    return made
+
+
 def table(*columns: str, numbers: Sequence[str] = ()) -> Table:
     """An empty table in the house's look; columns named in `numbers` align right."""
     made = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        made.add_column(
-            column,
-            justify="right" if column in numbers else "left",
-            no_wrap=column not in ("error", "state", "how to get it"),
-        )
+        made.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
     return made
 
 

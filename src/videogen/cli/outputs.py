@@ -20,7 +20,9 @@ BatchName = Annotated[str | None, typer.Argument(help="The batch's name.  [defau
 
 
 @app.command("list")
-def list_outputs(batch: BatchName = None, stack: Stack = None, file: OutputsFile = None, as_json: AsJson = False) -> None:
+def list_outputs(
+    batch: BatchName = None, stack: Stack = None, file: OutputsFile = None, as_json: AsJson = False
+) -> None:
     """List finished files: job, size, place in the bucket, place on this machine."""
     rows = _done(named_stack(stack, file), batch)
     shown = table("batch", "job", "file", "size", "in the bucket", "here", numbers=("size",))

@@ -5,11 +5,11 @@ from typing import Any
 
 import httpx
 
-from videogen import project, receipts, stack
+from videogen import project, receipts
 from videogen.boot_report import WorkerStatus
 from videogen.cli.options import AsJson, OutputsFile, Stack, named_stack, read_outputs
 from videogen.console import Console, duration, table
-from videogen.errors import StoreError, VideogenError
+from videogen.errors import InputError, StoreError
 from videogen.ledger import JobState, Ledger
 from videogen.money import Receipt
 from videogen.secret import Secret
@@ -23,11 +23,13 @@ def status(stack: Stack = None, file: OutputsFile = None, as_json: AsJson = Fals
     """Show the workers that live, the jobs of every batch, and the receipts."""
     name = named_stack(stack, file)
     console = Console(as_json)
+    outputs: StackOutputs | None = None
     try:
-        outputs: StackOutputs | None = read_outputs(stack, file)
-    except stack_is_down() as error:
-        outputs = None
-        console.say(error.message)
+        outputs = read_outputs(stack, file)
+    except InputError as error:
+        if file:
+            raise
+        console.say(error.message)  # nothing is rented: jobs and receipts of this machine are worth a look all the same
     workers = [_worker(worker, outputs.tokens[worker.name]) for worker in outputs.workers] if outputs else []
     jobs = _jobs(name)
     paid = _receipts(name, outputs, console)
@@ -47,11 +49,6 @@ def status(stack: Stack = None, file: OutputsFile = None, as_json: AsJson = Fals
     console.data(document, _receipt_table(paid), [f"receipts: {len(paid)}, ${total} in all"])
 
 
-def stack_is_down() -> type[VideogenError]:
-    """The error that means that nothing is rented."""
-    return stack.NothingRented
-
-
 def _worker(worker: Worker, token: Secret) -> dict[str, Any]:
     found: dict[str, Any] = {"name": worker.name, "cloud": worker.cloud, "gpu": worker.gpu, "url": worker.url}
     try:
@@ -61,7 +58,12 @@ def _worker(worker: Worker, token: Secret) -> dict[str, Any]:
         said = WorkerStatus.model_validate_json(answer.text)
     except (httpx.HTTPError, ValueError) as error:
         return {**found, "state": "does not answer", "error": str(error)}
-    return {**found, "state": said.state, "idle_seconds": said.idle_seconds, "lease_seconds_left": said.lease_seconds_left}
+    return {
+        **found,
+        "state": said.state,
+        "idle_seconds": said.idle_seconds,
+        "lease_seconds_left": said.lease_seconds_left,
+    }
 
 
 def _jobs(name: str) -> list[dict[str, Any]]:
@@ -74,22 +76,28 @@ def _jobs(name: str) -> list[dict[str, Any]]:
             rows = ledger.jobs(batch)
             counts = {str(state): sum(row.state is state for row in rows) for state in JobState}
             errors = {
-                attempt.job: attempt.failure.message for attempt in ledger.attempts(batch) if attempt.failure is not None
+                attempt.job: attempt.failure.message
+                for attempt in ledger.attempts(batch)
+                if attempt.failure is not None
             }
-            failed = [{"job": row.id, "label": row.label, "error": errors.get(row.id)} for row in rows if row.state is JobState.FAILED]
+            failed = [
+                {"job": row.id, "label": row.label, "error": errors.get(row.id)}
+                for row in rows
+                if row.state is JobState.FAILED
+            ]
             found.append({"batch": batch, **counts, "in_flight": len(ledger.in_flight(batch)), "failed_jobs": failed})
         return found
 
 
 def _receipts(name: str, outputs: StackOutputs | None, console: Console) -> list[Receipt]:
-    """Those in the bucket and those that wait on this machine for it."""
+    """Those in the bucket, and those that wait on this machine for it."""
     found = receipts.waiting(project.state(name))
     if outputs:
         try:
             found += receipts.stored(Store(outputs.store, outputs.store_access, patience_seconds=ANSWER_SECONDS), name)
         except StoreError as error:
             console.warn(f"receipts in the bucket cannot be read: {error.message}")
-    return found
+    return sorted(found, key=lambda receipt: receipt.started)
 
 
 def _worker_table(workers: list[dict[str, Any]]) -> Any:
