@@ -104,9 +104,15 @@ def did_you_mean(word: object, allowed: Iterable[object]) -> str | None:
 
 def faults(error: ValidationError, schema: type[BaseModel], document: Document) -> list[Fault]:
     """Pydantic's errors as addresses and plain sentences, in the order of the file."""
-    found = [_path_in_file(detail["loc"], document.data, detail["type"] == "missing") for detail in error.errors()]
-    details = sorted(zip(found, error.errors(), strict=True), key=lambda pair: document.line(pair[0]))
-    return [_fault(path, detail, schema, document) for path, detail in details]
+    details = [detail for detail in error.errors(include_url=False) if not _says_twice(detail)]
+    paths = [_path_in_file(detail["loc"], document.data, detail["type"] == "missing") for detail in details]
+    in_order = sorted(zip(paths, details, strict=True), key=lambda pair: document.line(pair[0]))
+    return [_fault(path, detail, schema, document) for path, detail in in_order]
+
+
+def _says_twice(detail: ErrorDetails) -> bool:
+    """Pydantic calls a list too short when its items are wrong; those have faults of their own."""
+    return detail["type"] == "too_short" and len(detail["input"]) >= detail["ctx"]["min_length"]
 
 
 def _fault(path: Path, detail: ErrorDetails, schema: type[BaseModel], document: Document) -> Fault:
