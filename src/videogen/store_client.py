@@ -9,12 +9,14 @@ from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError, ResponseParserError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
+from botocore.exceptions import ConnectionError as NoConnectionError
+from botocore.parsers import ResponseParserError
 
 from videogen import stack_outputs
 from videogen.errors import Interrupted, ObjectMissing, StoreError, StoreUnreachable
 
-BROKEN = (HTTPClientError, IncompleteReadError, ResponseParserError)
+BROKEN = (NoConnectionError, HTTPClientError, IncompleteReadError, ResponseParserError)
 """No answer, half an answer, or an answer that is not S3's (a proxy's page)."""
 
 _CONNECTIONS = 32

@@ -1,0 +1,120 @@
+"""The manifests of this checkout, and the manifest as a value."""
+
+import pytest
+
+from videogen import manifest, project
+from videogen.errors import InputError
+from videogen.manifest import Manifest
+from videogen.standin.weights import sha256
+
+ENTRY = """
+  - name: wan
+    role: draws
+    file: wan2.2/wan.safetensors
+    comfy_folder: diffusion_models
+    size: 10
+    sha256: {hash}
+    source: stand-in
+    license: none
+    aliases: [wan-old]
+""".format(hash="a" * 64)
+
+
+@pytest.fixture(scope="module")
+def real() -> Manifest:
+    """The models of production."""
+    return project.read_manifest(project.root() / "models_manifest.yaml")
+
+
+@pytest.fixture(scope="module")
+def dev() -> Manifest:
+    """The models of stack `dev`."""
+    return project.read_manifest(project.root() / "models_manifest.dev.yaml")
+
+
+def parsed(entries: str) -> Manifest:
+    """A manifest of some entries."""
+    return manifest.parse(f"schema: 1\nmodels:{entries}", "m.yaml")
+
+
+def faults(entries: str) -> list[str]:
+    """What is wrong with some entries, in words."""
+    with pytest.raises(InputError) as caught:
+        parsed(entries)
+    return [str(fault) for fault in caught.value.faults]
+
+
+def test_both_manifests_have_the_same_names_and_folders(real: Manifest, dev: Manifest) -> None:
+    """A workflow runs on either manifest: same names, listed by ComfyUI in the same folders."""
+    assert real.names == dev.names
+    assert [model.comfy_folder for model in real.models] == [model.comfy_folder for model in dev.models]
+
+
+def test_workflows_find_their_models(real: Manifest, dev: Manifest) -> None:
+    """Every model that a workflow of this checkout uses is in both manifests."""
+    used = {slot.model for name in project.workflow_names() for slot in project.read_workflow(name).definition.models}
+
+    assert used <= set(real.names) & set(dev.names)
+
+
+def test_stand_ins_are_what_the_generator_writes(dev: Manifest) -> None:
+    """The hashes of the dev manifest are those of the generator's bytes; they are small and called stand-ins."""
+    for model in dev.models:
+        assert model.size is not None
+        assert 2 << 20 <= model.size <= 16 << 20
+        assert sha256(model.name, model.size) == model.sha256, f"{model.name}: {sha256(model.name, model.size)}"
+        assert model.source == "stand-in"
+        assert model.comfy_name.startswith("standin_")
+
+
+def test_real_models_are_pinned_or_not_runnable(real: Manifest) -> None:
+    """Only Uni3C waits for its hash, and a workflow that wants it is told how to get it."""
+    assert [model.name for model in real.models if not model.runnable] == ["uni3c"]
+    with pytest.raises(InputError, match="videogen models pin uni3c"):
+        manifest.require(real, "uni3c", "workflow.yaml: models/1")
+
+
+def test_every_key_leads_to_one_folder_line(real: Manifest) -> None:
+    """The folders of a key are listed once each, in the order of the manifest."""
+    assert real.folders() == {
+        "diffusion_models": ["wan2.2", "scail"],
+        "vae": ["vae"],
+        "text_encoders": ["text_encoders"],
+        "clip_vision": ["clip_vision"],
+        "model_patches": ["uni3c"],
+    }
+
+
+FAULTS = [
+    ("file: wan2.2/wan", "file: ../wan", "m.yaml:5: models/0/file: should be a path inside the models folder such as `vae/wan.safetensors`, got '../wan.safetensors'"),
+    ("file: wan2.2/wan", "file: wan/wan", "m.yaml:5: models/0/file: first folder 'wan' is not one of: wan2.2, text_encoders, lora, scail, uni3c, vae, clip_vision, upscale, frame_interpolation, sam3"),
+    ("a" * 64, "a" * 63, "m.yaml:8: models/0/sha256: should be 64 hex digits in lower case, got 63 characters"),
+    ("comfy_folder: diffusion_models", "comfy_folder: diffusion_model", "m.yaml:6: models/0/comfy_folder: 'diffusion_model' is not one of the words allowed here\nhint: did you mean `diffusion_models`?"),
+    ("source: stand-in", "sauce: stand-in", "m.yaml:3: models/0/source: is required"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "sentence"), FAULTS)
+def test_wording(old: str, new: str, sentence: str) -> None:
+    """Each fault is told at its line, with its path and in plain words."""
+    assert sentence in faults(ENTRY.replace(old, new, 1))
+
+
+def test_faults_between_entries() -> None:
+    """Two entries may not share name, file in any letter case, or the name that ComfyUI lists."""
+    twin = ENTRY.replace("wan.safetensors", "WAN.safetensors")
+    other_folder = ENTRY.replace("name: wan", "name: wan-b").replace("file: wan2.2/", "file: scail/")
+
+    assert faults(ENTRY + twin) == [
+        "m.yaml:13: models/1/name: is the same as that of models/0: wan",
+        "m.yaml:15: models/1/file: is the same as that of models/0: wan2.2/wan.safetensors",
+    ]
+    assert faults(ENTRY + other_folder) == [
+        "m.yaml:16: models/1/comfy_folder: is the same as that of models/0: diffusion_models/wan.safetensors"
+    ]
+
+
+def test_an_alias_is_told_the_name() -> None:
+    """Who writes an alias is told the canonical name."""
+    with pytest.raises(InputError, match="write its name: `wan`"):
+        manifest.require(parsed(ENTRY), "wan-old", "b.yaml:3")
