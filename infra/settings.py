@@ -237,8 +237,8 @@ def spell(error: InputError) -> str:
     return "\n".join([*map(str, error.faults), *([f"{count} errors"] if count > 1 else [])])
 
 
-def not_yet(stack: StackSettings) -> str | None:
-    """What the stack needs that this version cannot make; nothing for a stack that it can."""
+def require_possible(stack: StackSettings) -> None:
+    """Raises `InputError` for a stack that is well written and needs what this version cannot make."""
     wanted = stack.settings
     missing = []
     if wanted.foundation is None:
@@ -247,9 +247,9 @@ def not_yet(stack: StackSettings) -> str | None:
         missing.append(f"a foundation on {wanted.foundation}")
     if wanted.cloud not in (None, "local"):
         missing.append(f"workers on {wanted.cloud}")
-    if not missing:
-        return None
-    return (
-        f"Pulumi.{stack.stack}.yaml: this version cannot make {' or '.join(missing)} yet\n"
-        "hint: stack dev has everything on this machine: pulumi up --stack dev"
-    )
+    if missing:
+        raise InputError.of(
+            f"Pulumi.{stack.stack}.yaml",
+            f"this version cannot make {' or '.join(missing)} yet",
+            "stack dev has everything on this machine: pulumi up --stack dev",
+        )

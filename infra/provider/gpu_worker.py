@@ -14,9 +14,10 @@ from videogen import project, readiness
 from videogen.clouds import Cloud, ComfyuiSource, Machine, WorkerSpec
 from videogen.clouds.local import LocalCloud
 from videogen.document import Schema
-from videogen.errors import InputError
+from videogen.errors import InputError, VideogenError
 from videogen.gpu import Offer
 from videogen.lease import LeaseTerms
+from videogen.local_store import LocalStore
 from videogen.manifest import PhaseName
 from videogen.money import Cap, over_cap
 from videogen.receipts import Receipts
@@ -100,9 +101,14 @@ class Handler:
         """Rents; returns when the worker is proven ready."""
         wanted = Inputs.model_validate(inputs)
         token = Secret(secrets.token_urlsafe(32))
-        machine, report = _renter(wanted.cloud, wanted.stack, wanted.store, wanted.access).rent(
-            _spec(wanted, token), _prover(wanted, token, call), call.cancelled, call.say
-        )
+        renter = _renter(wanted.cloud, wanted.stack, wanted.store, wanted.access)
+        try:
+            machine, report = renter.rent(_spec(wanted, token), _prover(wanted, token, call), call.cancelled, call.say)
+        except VideogenError:
+            if wanted.cloud == "local" and not renter.cloud.machines(wanted.stack):
+                # An `up` that failed leaves no process; the next one starts the store again, where it was.
+                LocalStore(project.state(wanted.stack)).end()
+            raise
         return machine.name, _outputs(machine) | {"token": token.reveal(), "boot": _boot(report)}
 
     def read(self, state: Plain, _call: Call, /) -> Plain | None:

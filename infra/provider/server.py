@@ -1,6 +1,9 @@
 """Serves a plugin to the engine; our own errors reach the user as they are, without a traceback."""
 
+import asyncio
+import os
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from typing import Any
@@ -15,6 +18,8 @@ from infra.provider.plugin import Plugin
 from videogen.errors import InputError, VideogenError
 
 _ANY_SIZE = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
+
+_ENDING_SECONDS = 60.0
 
 
 class _Servicer(ProviderServicer):
@@ -48,7 +53,7 @@ async def _plainly(method: Callable[[Any, Any], Awaitable[Any]], request: Any, c
 
 
 async def serve(plugin: Plugin, engine_address: str) -> None:
-    """Serves on a port of loopback that the first line of stdout names, until the engine ends us."""
+    """Serves on a port of loopback that the first line of stdout names, until the engine ends."""
     server = grpc.aio.server(options=_ANY_SIZE)
     servicer = _Servicer([], version("videogen"), plugin, engine_address=engine_address)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer, server)
@@ -56,4 +61,13 @@ async def serve(plugin: Plugin, engine_address: str) -> None:
     await server.start()
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
-    await server.wait_for_termination()
+    await asyncio.to_thread(_wait_for_the_engines_end)
+    await plugin.cancel()  # an engine that was killed cannot: a worker that boots for nobody must not stay
+    await server.stop(grace=_ENDING_SECONDS)
+
+
+def _wait_for_the_engines_end() -> None:
+    """Returns when the engine that started this process is gone without a word; one that ends in order ends us."""
+    parent = os.getppid()
+    while os.getppid() == parent:
+        time.sleep(0.2)

@@ -163,19 +163,19 @@ def test_a_store_that_is_down_does_not_stop_an_end(
 class Silent:
     """A cloud that does not answer."""
 
-    def machines(self, stack: str) -> tuple[Machine, ...]:
+    def machines(self, _stack: str) -> tuple[Machine, ...]:
         """No answer."""
         raise CloudUnknown("no answer")
 
-    def create(self, spec: WorkerSpec, name: str) -> Machine:
+    def create(self, _spec: WorkerSpec, _name: str) -> Machine:
         """No answer."""
         raise CloudUnknown("no answer")
 
-    def get(self, name: str) -> Machine | None:
+    def get(self, _name: str) -> Machine | None:
         """No answer."""
         raise CloudUnknown("no answer")
 
-    def end(self, name: str, *, why: str, by: str) -> Ended | None:
+    def end(self, _name: str, **_reason: str) -> Ended | None:
         """No answer."""
         raise CloudUnknown("no answer")
 

@@ -1,0 +1,85 @@
+"""What goes wrong in an `up` leaves no process, and the next `up` is as if it had not happened."""
+
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.infra.conftest import Checkout, soon
+from videogen import manifest
+
+
+@pytest.fixture(autouse=True)
+def _one_worker(checkout: Checkout) -> Iterator[None]:
+    """One worker on a fresh disk; nothing runs before or after."""
+    checkout.set("dev", "workers", "1")
+    yield
+    done = checkout.pulumi("destroy", "--yes", "--skip-preview")
+    assert done.returncode == 0, done.stdout
+    assert checkout.living("worker") + checkout.living("store") == []
+    shutil.rmtree(checkout.state / "dev" / "disks", ignore_errors=True)
+
+
+def test_an_interrupted_up_leaves_no_process(checkout: Checkout) -> None:
+    """Ctrl-C while the worker boots: the wait ends at once, the worker is ended, `up` says so."""
+    running = checkout.begin("up", "--yes", "--skip-preview")
+    assert soon(lambda: checkout.living("worker"))
+    (booting,) = checkout.living("worker")
+    os.kill(running.pid, signal.SIGINT)
+    said, _ = running.communicate(timeout=30)
+
+    assert running.returncode != 0
+    assert f"{booting.name} is ended" in said
+    assert checkout.living("worker") + checkout.living("store") == []
+
+
+@pytest.mark.parametrize("plugin_too", [False, True], ids=["engine", "engine and plugin"])
+def test_a_killed_engine_leaves_at_most_what_the_next_up_ends(checkout: Checkout, plugin_too: bool) -> None:
+    """`kill -9` between the worker's start and the state's write: after the next `up` exactly one worker lives."""
+    running = checkout.begin("up", "--yes", "--skip-preview")
+    assert soon(lambda: checkout.living("worker"))
+    (left,) = checkout.living("worker")
+    plugins = _plugins(running.pid)
+    assert plugins
+    running.kill()
+    for plugin in plugins if plugin_too else []:
+        os.kill(plugin, signal.SIGKILL)
+    running.communicate(timeout=30)
+    assert soon(lambda: not any(Path(f"/proc/{plugin}").exists() for plugin in plugins))
+    if not plugin_too:
+        assert checkout.living("worker") == []
+    checkout.pulumi("cancel", "--yes")
+    checkout.up()
+
+    (worker,) = checkout.living("worker")
+    assert worker.name == checkout.outputs()["workers"][0]["name"] != left.name
+    assert left.name in checkout.receipts()
+
+
+def _plugins(engine: int) -> list[int]:
+    children = Path(f"/proc/{engine}/task")
+    found = {int(child) for task in children.iterdir() for child in (task / "children").read_text().split()}
+    return [child for child in found if b"infra.provider" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+def test_a_worker_that_cannot_boot_fails_the_up(checkout: Checkout) -> None:
+    """Wrong bytes in the store: `up` says the worker's own reason and where its log is, and no process is left."""
+    models = manifest.parse((checkout.folder / "models_manifest.dev.yaml").read_text(), "manifest")
+    wrong = models.named("uni3c")
+    assert wrong.sha256 is not None
+    assert wrong.size is not None
+    stored = checkout.state / "dev" / "store" / "videogen-models" / "models" / "sha256" / wrong.sha256
+    stored.parent.mkdir(parents=True, exist_ok=True)
+    stored.write_bytes(b"x" * wrong.size)
+    done = checkout.pulumi("up", "--yes", "--skip-preview")
+    stored.unlink()
+
+    assert done.returncode != 0
+    assert "uni3c" in done.stdout
+    assert "its log: " in done.stdout
+    assert Path(done.stdout.partition("its log: ")[2].split()[0]).is_file()
+    assert "Traceback" not in done.stdout
+    assert checkout.living("worker") + checkout.living("store") == []

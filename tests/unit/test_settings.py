@@ -1,0 +1,172 @@
+"""Stack files: closed settings, every fault at once, with its line and its cure."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import yaml
+
+from infra import settings
+from infra.settings import StackFile
+from videogen import project
+from videogen.errors import InputError
+
+ROOT = project.root()
+STACKS = ("dev", "prod", "phase-a", "phase-b", "phase-c")
+
+
+def handed_over(text: str) -> dict[str, str]:
+    """A stack file's configuration as Pulumi hands it to the program."""
+    return {
+        key: value if isinstance(value, str) else json.dumps(value)
+        for key, value in yaml.safe_load(text)["config"].items()
+    }
+
+
+def changed(stack: str, **values: str) -> str:
+    """The text of a stack file with other values; an empty one removes the key."""
+    lines = []
+    for line in (ROOT / f"Pulumi.{stack}.yaml").read_text().splitlines():
+        key = line.strip().removeprefix("videogen:").partition(":")[0]
+        if values.get(key) != "":
+            lines.append(f"  videogen:{key}: {values[key]}" if key in values else line)
+    return "\n".join(lines)
+
+
+def faults(stack: str, **values: str) -> list[str]:
+    """Everything that is wrong with the changed file, without its line numbers."""
+    text = changed(stack, **values)
+    with pytest.raises(InputError) as caught:
+        settings.parse(StackFile(text, f"Pulumi.{stack}.yaml", handed_over(text)))
+    return [str(fault).partition("videogen:")[2] for fault in caught.value.faults]
+
+
+def read(stack: str, environment: Mapping[str, str], **values: str) -> settings.StackSettings:
+    """The settings of the changed file in this checkout."""
+    return settings.read(stack, ROOT, handed_over(changed(stack, **values)), environment)
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_our_stack_files_are_right(stack: str) -> None:
+    """Every stack file that we bring is valid, and its manifest and workflows are there."""
+    assert read(stack, {}).stack == stack
+
+
+def test_phases_differ_only_in_data() -> None:
+    """The files of the phases name their phase, GPUs with a price ceiling, a lease and a cap."""
+    for stack in ("phase-a", "phase-b", "phase-c"):
+        found = read(stack, {}).settings
+        assert found.phase == stack[-1]
+        assert found.gpus
+        assert found.lease is not None
+
+
+def test_all_faults_at_once_in_the_order_of_the_file() -> None:
+    """Wrong words, unknown keys and missing keys are one error, each with its cure where one is known."""
+    assert faults("dev", phase="aa", workers="9", places="", cap="{run: 1, mont: 2}") == [
+        "places: is required",
+        "phase: 'aa' is not one of the words allowed here\nhint: one of: a, b, c",
+        "workers: should be less than or equal to 4, got 9",
+        "cap/month: is required",
+        "cap/mont: unknown key\nhint: did you mean `month`?",
+    ]
+
+
+def test_a_fault_has_its_line() -> None:
+    """The address leads to the line of the key, inside lists too."""
+    text = changed("phase-c").replace("gpu: H200-141GB", "gpu: H200")
+    with pytest.raises(InputError) as caught:
+        settings.parse(StackFile(text, "Pulumi.phase-c.yaml", handed_over(text)))
+
+    line = next(number for number, line in enumerate(text.splitlines(), 1) if "gpu: H200," in line)
+    assert str(caught.value) == (
+        f"Pulumi.phase-c.yaml:{line}: videogen:gpus/1/gpu: 'H200' is not one of the words allowed here\n"
+        "hint: did you mean `H200-141GB`?"
+    )
+
+
+def test_a_value_from_elsewhere_has_no_line() -> None:
+    """A key that Pulumi has from its command line is checked as well, without a line."""
+    text = changed("dev")
+    config = handed_over(text) | {"videogen:worker": "2"}
+    with pytest.raises(InputError) as caught:
+        settings.parse(StackFile(text, "Pulumi.dev.yaml", config))
+
+    assert "videogen:worker: unknown key\nhint: did you mean `workers`?" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("stack", "values", "said"),
+    [
+        ("dev", {"workers": "0"}, "workers: should be 1 to 4, got 0"),
+        ("dev", {"cloud": "none"}, "cloud: is required for phase a"),
+        ("dev", {"lease": "none"}, "lease: is required for phase a"),
+        (
+            "dev",
+            {"lease": "{total: 10, idle: 20, boot: 5}"},
+            "lease/idle: is longer than the whole lease of 10 minutes",
+        ),
+        ("dev", {"workflows": "[]"}, "workflows: needs at least one for phase a"),
+        ("dev", {"gpus": "[{gpu: L40S, dollars_per_hour: 1}]"}, "gpus: should be []"),
+        ("dev", {"foundationStack": "prod"}, "foundationStack: should be none"),
+        ("dev", {"foundation": "aws"}, "foundation: should be local, as the cloud is"),
+        ("prod", {"workers": "1"}, "workers: should be 0 where phase is none"),
+        ("prod", {"foundation": "none", "foundationStack": "dev"}, "phase: the stack declares nothing"),
+        ("phase-a", {"foundationStack": "none"}, "foundationStack: is required where foundation is none"),
+        ("phase-c", {"cap": "{run: 80, month: 400}"}, "cap: 2 workers for 480 minutes at $5.1/h can cost $81.60"),
+    ],
+)
+def test_impossible_combinations(stack: str, values: dict[str, str], said: str) -> None:
+    """What no stack can be is a fault at the key that should change."""
+    assert any(fault.startswith(said) for fault in faults(stack, **values))
+
+
+def test_what_the_file_names_must_be_there() -> None:
+    """A workflow, an image or a manifest that is not there is a fault, with the nearest name."""
+    with pytest.raises(InputError) as caught:
+        read("dev", {}, workflows="[wan22-i2w]", manifest="models_manifest.dv.yaml", image="comfy")
+
+    said = str(caught.value)
+    assert "no workflow `wan22-i2w`\nhint: did you mean `wan22-i2v`?" in said
+    assert "models_manifest.dv.yaml cannot be read" in said
+    assert "no folder images/comfy\nhint: did you mean `comfyui`?" in said
+
+
+def test_faults_of_the_manifest_are_faults_of_the_stack(tmp_path: Path) -> None:
+    """A manifest that is wrong stops the stack before anything is made."""
+    for name in ("workflows", "images"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "models_manifest.dev.yaml").write_text("schema: 1\nmodels: [{name: a}]\n")
+    with pytest.raises(InputError, match=r"models_manifest.dev.yaml:2: models/0/"):
+        settings.read("dev", tmp_path, handed_over(changed("dev")), {})
+
+
+def test_the_environment_goes_before_the_file_on_this_machine_only() -> None:
+    """Manifest and workflows of the environment hold for local workers, never for rented ones."""
+    environment = {"VIDEOGEN_MANIFEST": "models_manifest.yaml", "VIDEOGEN_WORKFLOWS": "wan22-i2v"}
+
+    local, rented = read("dev", environment), read("phase-a", environment | {"COMFYUI_DIR": "/nowhere"})
+
+    assert (local.settings.manifest, local.settings.workflows) == ("models_manifest.yaml", ("wan22-i2v",))
+    assert len(rented.settings.workflows) == 2
+    assert rented.comfyui.folder == ""
+
+
+def test_a_comfyui_that_is_none() -> None:
+    """A wrong variable is a fault with the variable's name."""
+    with pytest.raises(InputError) as caught:
+        read("dev", {"COMFYUI_DIR": str(ROOT), "COMFYUI_PYTHON": "/nowhere", "VIDEOGEN_WORKFLOWS": "wan"})
+
+    said = str(caught.value)
+    assert "environment: COMFYUI_DIR: " in said
+    assert "environment: COMFYUI_PYTHON: /nowhere does not exist" in said
+    assert "environment: VIDEOGEN_WORKFLOWS: no workflow `wan`" in said
+
+
+def test_stacks_of_a_later_version() -> None:
+    """A stack in the clouds is valid, and refused with what is missing; `dev` is not."""
+    settings.require_possible(read("dev", {}))
+    for stack in STACKS[1:]:
+        with pytest.raises(InputError, match="this version cannot make"):
+            settings.require_possible(read(stack, {}))
