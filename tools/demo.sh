@@ -23,7 +23,7 @@ step() { # step NAME COMMAND…: says what it runs, and how long it took
 }
 
 destroy() {
-  step "gone, with receipts" pulumi destroy --stack "$stack" --yes --skip-preview
+  step "gone, with receipts" pulumi destroy --stack "$stack" --yes --skip-preview --suppress-outputs
 }
 
 if [ -n "${COMFYUI_DIR:-}" ]; then
@@ -34,16 +34,16 @@ fi
 
 trap 'code=$?; trap - EXIT; destroy || true; exit $code' EXIT
 trap 'exit 3' INT TERM
-step "store and workers, proven ready" pulumi up --stack "$stack" --yes --skip-preview
+step "store and workers, proven ready" pulumi up --stack "$stack" --yes --skip-preview --suppress-outputs
 if [ -n "${COMFYUI_DIR:-}" ]; then
   # A ComfyUI before 0.29 has no Uni3C: the main path is then refused before anything is sent.
   step "main path" videogen submit "$batch" --stack "$stack" --again || [ $? -eq 2 ]
   batch=batches/demo-short.yaml
 fi
 step "batch → checked videos" videogen submit "$batch" --stack "$stack" --again
-step "what there is" videogen status --stack "$stack"
 trap - EXIT
 destroy
+step "what it cost" videogen status --stack "$stack"
 
 printf '\n\033[1m── finished ──\033[0m\n'
 cat "$report"

@@ -9,13 +9,14 @@ from videogen.errors import StoreError
 from videogen.money import Receipt
 from videogen.store import Store, receipt_key
 
-FOLDER = "receipts"
-"""In a stack's folder."""
+FOLDER, SENT = "receipts", "receipts-sent"
+"""In a stack's folder: those that wait for the bucket, and copies of those that are in it."""
 
 
-def waiting(state: Path) -> list[Receipt]:
-    """The receipts on this machine that are not in the bucket yet; `state` is the stack's folder."""
-    return [parse(path.read_bytes()) for path in sorted((state / FOLDER).glob("*.json"))]
+def here(state: Path) -> list[Receipt]:
+    """The receipts that this machine wrote, oldest first, in the bucket or not; `state` is the stack's folder."""
+    found = [parse(path.read_bytes()) for name in (FOLDER, SENT) for path in (state / name).glob("*.json")]
+    return sorted(found, key=lambda one: one.ended)
 
 
 def stored(store: Store, stack: str) -> list[Receipt]:
@@ -29,7 +30,7 @@ class Receipts:
     """Writes the receipts of one stack; `state`, the stack's folder, keeps those that the store could not take yet."""
 
     def __init__(self, state: Path, store: Store) -> None:
-        self._folder = state / FOLDER
+        self._folder, self._sent = state / FOLDER, state / SENT
         self._store = store
 
     def keep(self, receipt: Receipt) -> bool:
@@ -39,7 +40,7 @@ class Receipts:
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"{receipt.machine}.json"
-        if not path.exists():
+        if not path.exists() and not (self._sent / path.name).exists():
             with written(path) as file:
                 file.write(receipt.model_dump_json(by_alias=True, indent=2).encode() + b"\n")
         return not self.send()
@@ -57,7 +58,8 @@ class Receipts:
                     self._store.put_bytes(self._store.outputs, key, path.read_bytes(), "application/json")
             except StoreError:
                 break
-            path.unlink(missing_ok=True)
+            self._sent.mkdir(exist_ok=True)
+            path.replace(self._sent / path.name)
         return self.waiting()
 
 

@@ -90,14 +90,15 @@ def _jobs(name: str) -> list[dict[str, Any]]:
 
 
 def _receipts(name: str, outputs: StackOutputs | None, console: Console) -> list[Receipt]:
-    """Those in the bucket, and those that wait on this machine for it."""
-    found = receipts.waiting(project.state(name))
+    """Those in the bucket and those that this machine wrote, each once."""
+    found = {receipt.machine: receipt for receipt in receipts.here(project.state(name))}
     if outputs:
         try:
-            found += receipts.stored(Store(outputs.store, outputs.store_access, patience_seconds=ANSWER_SECONDS), name)
+            store = Store(outputs.store, outputs.store_access, patience_seconds=ANSWER_SECONDS)
+            found.update((receipt.machine, receipt) for receipt in receipts.stored(store, name))
         except StoreError as error:
             console.warn(f"receipts in the bucket cannot be read: {error.message}")
-    return sorted(found, key=lambda receipt: receipt.started)
+    return sorted(found.values(), key=lambda receipt: receipt.started)
 
 
 def _worker_table(workers: list[dict[str, Any]]) -> Any:
