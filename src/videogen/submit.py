@@ -441,15 +441,11 @@ class _Run:
 
     def sheet(self, jobs: Sequence[JobRow]) -> Path | None:
         """The contact sheet of the videos that lie here; nothing when there are none."""
-        varied = {
-            name for row in jobs for name, value in row.parameters.items() if value != jobs[0].parameters.get(name)
-        }
         entries = []
         for row in jobs:
-            label = "  ".join(f"{name} {value}" for name, value in row.parameters.items() if name in varied)
             outputs = self._ledger.done_outputs(self._plan.batch, row.id)
             videos = [one.path for one in outputs if one.name.startswith("video") and one.path.is_file()]
-            entries += [(label or row.id, path) for path in videos]
+            entries += [(self.jobs[row.id].label, path) for path in videos]
         if not entries:
             return None
         path = self._plan.folder / self._plan.batch / SHEET

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -211,7 +212,7 @@ def test_a_job_fails_after_its_last_attempt_and_can_be_retried(tmp_path: Path, s
     one.faults()
     assert run(what, [one.url], s3.store(), Heard()).failed == 1
     one.http.post("/free", json={"free_memory": True})
-    retry = studio.Plan(**{**what.__dict__, "retry_failed": True})
+    retry = replace(what, retry_failed=True)
     assert run(retry, [one.url], s3.store(), Heard()).done == 1
 
 
@@ -272,7 +273,7 @@ def test_a_worker_that_lacks_something_is_told_before_anything_is_sent(tmp_path:
     """A missing model and an unknown node class are one error that names worker, node and name."""
     what = plan(tmp_path, [1])
     bent = {**what.jobs[0].prompt, "99": {"class_type": "WanUni3CNext", "inputs": {}, "_meta": {"title": "Uni3C"}}}
-    strange = studio.Plan(**{**what.__dict__, "jobs": (studio.Job(**{**what.jobs[0].__dict__, "prompt": bent}),)})
+    strange = replace(what, jobs=(replace(what.jobs[0], prompt=bent),))
     with workers(tmp_path, 1) as (one,):
         vae = next((one.base / "models" / "vae").glob("*"))
         vae.unlink()
@@ -337,7 +338,7 @@ def test_a_batch_can_be_rendered_anew(tmp_path: Path, s3: S3Server, one: Lent) -
     """With `again` done jobs are rendered once more, whatever ledger and bucket say."""
     what, store = plan(tmp_path, [1, 2]), s3.store()
     run(what, [one.url], store, Heard())
-    result = run(studio.Plan(**{**what.__dict__, "again": True}), [one.url], store, Heard())
+    result = run(replace(what, again=True), [one.url], store, Heard())
 
     assert _prompts(one) == 4
     assert (result.done, result.before) == (2, 0)
