@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, ValidationError
 
 from videogen.document import Schema, did_you_mean
 from videogen.errors import Fault, InputError
+from videogen.lease import LeaseTerms, Minutes
 from videogen.manifest import PhaseName
 from videogen.secret import Secret
+from videogen.stack_outputs import Store, StoreAccess
 
 PREFIX = "VIDEOGEN_"
 
@@ -28,7 +31,7 @@ class WorkerEnvironment(Schema):
 
     store_endpoint: str = ""
     store_region: str
-    store_addressing: str = "path"
+    store_addressing: Literal["path", "virtual"] = "path"
     store_models: str
     store_outputs: str
     store_key: Secret
@@ -47,9 +50,39 @@ class WorkerEnvironment(Schema):
     comfyui_arguments: str = ""
     """Further flags of ComfyUI, as in a shell."""
 
-    lease_minutes: float = Field(gt=0)
-    idle_minutes: float = Field(gt=0)
-    boot_minutes: float = Field(gt=0)
+    lease_minutes: Minutes
+    idle_minutes: Minutes
+    boot_minutes: Minutes
+    linger_seconds: float = Field(5, ge=0)
+    """How long a worker that failed still answers, so that whoever waits for it can read why."""
+    lock_fd: int | None = None
+    """An open lock file, inherited from the starter: who holds it lives, so every process of the worker does."""
+
+    @property
+    def store(self) -> Store:
+        """Where models and manifests come from."""
+        return Store(
+            endpoint=self.store_endpoint,
+            region=self.store_region,
+            addressing=self.store_addressing,
+            models=self.store_models,
+            outputs=self.store_outputs,
+        )
+
+    @property
+    def store_access(self) -> StoreAccess:
+        """Its keys."""
+        return StoreAccess(key=self.store_key, secret=self.store_secret)
+
+    @property
+    def held(self) -> tuple[int, ...]:
+        """The descriptors that every process of the worker keeps open."""
+        return () if self.lock_fd is None else (self.lock_fd,)
+
+    @property
+    def lease(self) -> LeaseTerms:
+        """What the worker is granted."""
+        return LeaseTerms(total=self.lease_minutes, idle=self.idle_minutes, boot=self.boot_minutes)
 
     @property
     def root(self) -> Path:
