@@ -8,6 +8,8 @@ On stack `dev` (foundation and cloud `local`) variables of the environment go be
     COMFYUI_ARGUMENTS      further flags for it, as in a shell
     VIDEOGEN_MANIFEST      instead of `manifest`
     VIDEOGEN_WORKFLOWS     instead of `workflows`, separated by commas
+
+Relative paths are seen from the checkout.
 """
 
 from collections.abc import Iterator, Mapping
@@ -70,7 +72,6 @@ class StackSettings:
     stack: str
     settings: Settings
     comfyui: ComfyuiVariables
-    manifest: Path
     manifest_digest: str
 
 
@@ -120,9 +121,9 @@ def read(stack: str, root: Path, config: Mapping[str, str], environment: Mapping
         if listed := environment.get("VIDEOGEN_WORKFLOWS"):
             workflows, workflows_at = tuple(listed.split(",")), "environment: VIDEOGEN_WORKFLOWS"
         comfyui = ComfyuiVariables(
-            folder=environment.get("COMFYUI_DIR", ""),
-            python=environment.get("COMFYUI_PYTHON", ""),
-            customNodes=environment.get("COMFYUI_CUSTOM_NODES", ""),
+            folder=_absolute(environment.get("COMFYUI_DIR"), root),
+            python=_absolute(environment.get("COMFYUI_PYTHON"), root),
+            customNodes=_absolute(environment.get("COMFYUI_CUSTOM_NODES"), root),
             arguments=environment.get("COMFYUI_ARGUMENTS", ""),
         )
     faults = [*_unknown_workflows(workflows, workflows_at, root), *_missing_paths(comfyui)]
@@ -146,7 +147,6 @@ def read(stack: str, root: Path, config: Mapping[str, str], environment: Mapping
         stack,
         settings.model_copy(update={"workflows": workflows, "manifest": manifest_file}),
         comfyui,
-        (root / manifest_file).resolve(),
         manifest.digest(text),
     )
 
@@ -210,6 +210,11 @@ def _without_phase(settings: Settings, file: StackFile) -> Iterator[Fault]:
             yield file.fault((name,), f"should be {word} where phase is none")
     if settings.foundation is None:
         yield file.fault(("phase",), "the stack declares nothing: neither a foundation nor a phase")
+
+
+def _absolute(path: str | None, root: Path) -> str:
+    """A path of the environment, seen from the checkout; links stay links, as an interpreter's must."""
+    return str((root / Path(path).expanduser()).absolute()) if path else ""
 
 
 def _unknown_workflows(workflows: tuple[str, ...], address: str, root: Path) -> Iterator[Fault]:

@@ -2,9 +2,10 @@
 
 import asyncio
 import os
+import signal
 import sys
-import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from importlib.metadata import version
 from typing import Any
 
@@ -61,13 +62,18 @@ async def serve(plugin: Plugin, engine_address: str) -> None:
     await server.start()
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
-    await asyncio.to_thread(_wait_for_the_engines_end)
-    await plugin.cancel()  # an engine that was killed cannot: a worker that boots for nobody must not stay
+    await _end_of_the_engine()
+    # One that was killed can cancel nothing: a worker that boots for nobody must not stay.
+    await plugin.cancel()
     await server.stop(grace=_ENDING_SECONDS)
 
 
-def _wait_for_the_engines_end() -> None:
-    """Returns when the engine that started this process is gone without a word; one that ends in order ends us."""
-    parent = os.getppid()
-    while os.getppid() == parent:
-        time.sleep(0.2)
+async def _end_of_the_engine() -> None:
+    """Returns when the engine asks this process to end, or is gone without a word."""
+    loop, over = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, over.set)
+    engine = os.getppid()
+    while os.getppid() == engine and not over.is_set():
+        with suppress(TimeoutError):
+            await asyncio.wait_for(over.wait(), timeout=0.2)

@@ -28,7 +28,7 @@ def test_an_interrupted_up_leaves_no_process(checkout: Checkout) -> None:
     running = checkout.begin("up", "--yes", "--skip-preview")
     assert soon(lambda: checkout.living("worker"))
     (booting,) = checkout.living("worker")
-    os.kill(running.pid, signal.SIGINT)
+    os.killpg(running.pid, signal.SIGINT)  # as a terminal does
     said, _ = running.communicate(timeout=30)
 
     assert running.returncode != 0

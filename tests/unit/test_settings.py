@@ -66,7 +66,7 @@ def test_all_faults_at_once_in_the_order_of_the_file() -> None:
     """Wrong words, unknown keys and missing keys are one error, each with its cure where one is known."""
     assert faults("dev", phase="aa", workers="9", places="", cap="{run: 1, mont: 2}") == [
         "places: is required",
-        "phase: 'aa' is not one of the words allowed here\nhint: one of: a, b, c",
+        "phase: 'aa' is not one of the words allowed here\nhint: did you mean `a`?",
         "workers: should be less than or equal to 4, got 9",
         "cap/month: is required",
         "cap/mont: unknown key\nhint: did you mean `month`?",
@@ -75,13 +75,13 @@ def test_all_faults_at_once_in_the_order_of_the_file() -> None:
 
 def test_a_fault_has_its_line() -> None:
     """The address leads to the line of the key, inside lists too."""
-    text = changed("phase-c").replace("gpu: H200-141GB", "gpu: H200")
+    text = changed("phase-c").replace("gpu: H200-141GB", "gpu: H200-141")
     with pytest.raises(InputError) as caught:
         settings.parse(StackFile(text, "Pulumi.phase-c.yaml", handed_over(text)))
 
-    line = next(number for number, line in enumerate(text.splitlines(), 1) if "gpu: H200," in line)
+    line = next(number for number, line in enumerate(text.splitlines(), 1) if "gpu: H200-141," in line)
     assert str(caught.value) == (
-        f"Pulumi.phase-c.yaml:{line}: videogen:gpus/1/gpu: 'H200' is not one of the words allowed here\n"
+        f"Pulumi.phase-c.yaml:{line}: videogen:gpus/1/gpu: 'H200-141' is not one of the words allowed here\n"
         "hint: did you mean `H200-141GB`?"
     )
 
@@ -162,6 +162,20 @@ def test_a_comfyui_that_is_none() -> None:
     assert "environment: COMFYUI_DIR: " in said
     assert "environment: COMFYUI_PYTHON: /nowhere does not exist" in said
     assert "environment: VIDEOGEN_WORKFLOWS: no workflow `wan`" in said
+
+
+def test_a_relative_comfyui_is_seen_from_the_checkout(tmp_path: Path) -> None:
+    """Paths in variables are made absolute; an interpreter stays the link that it is."""
+    for name in ("workflows", "images", "models_manifest.dev.yaml"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "ComfyUI").mkdir()
+    (tmp_path / "ComfyUI" / "main.py").touch()
+    (tmp_path / "python").symlink_to("/bin/sh")
+    found = settings.read(
+        "dev", tmp_path, handed_over(changed("dev")), {"COMFYUI_DIR": "ComfyUI", "COMFYUI_PYTHON": "python"}
+    )
+
+    assert (found.comfyui.folder, found.comfyui.python) == (str(tmp_path / "ComfyUI"), str(tmp_path / "python"))
 
 
 def test_stacks_of_a_later_version() -> None:
