@@ -43,8 +43,9 @@ reference: .venv/.ready ## Writes docs/reference/ and the index of docs/decision
 	@python tools/write_reference.py
 
 lock: .venv/.ready ## Resolves requirements.lock anew.
-	@pip-compile --quiet --extra dev --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
-		--no-emit-trusted-host --no-emit-find-links --no-header --upgrade -o requirements.lock pyproject.toml
+	@pip-compile --quiet --extra dev --generate-hashes --allow-unsafe --strip-extras --no-header --upgrade \
+		-o requirements.lock pyproject.toml
+	@sed -i '/^--/d' requirements.lock # where packages came from is this machine's matter
 
 clean: ## Removes what can be made again; keeps .videogen/ (state, store) and outputs/ (your videos).
 	@rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -3,6 +3,7 @@
 write_reference.py [FOLDER]    into FOLDER instead of docs/
 """
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,15 +38,15 @@ def command_line() -> Iterator[str]:
 def verbs(command: Any, words: list[str]) -> Iterator[str]:
     """A verb and those under it."""
     if not getattr(command, "commands", None):
-        usage = " ".join(
-            [*words, *(param.human_readable_name for param in command.params if param.param_type_name == "argument")]
-        )
+        arguments = [param.name.upper() for param in command.params if param.param_type_name == "argument"]
+        usage = " ".join([*words, *arguments])
         yield f"\n## `{usage}`\n\n{(command.help or '').strip()}\n"
         options = [param for param in command.params if param.param_type_name == "option"]
         if options:
             yield "| Option | |\n|---|---|"
         for option in options:
-            yield f"| {', '.join(f'`{name}`' for name in (*option.opts, *option.secondary_opts))} | {option.help or ''} |"
+            names = ", ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))
+            yield f"| {names} | {option.help or ''} |"
     for name, inner in getattr(command, "commands", {}).items():
         yield from verbs(inner, [*words, name])
 
@@ -65,15 +66,16 @@ def files() -> Iterator[str]:
             for key, field in one.model_fields.items():
                 required = field.default is PydanticUndefined and field.default_factory is None
                 default = "required" if required else f"`{field.default}`"
-                kind = str(one.__annotations__.get(key, field.annotation)).replace("|", "or")
+                kind = str(field.annotation).replace("|", "or")
                 yield f"| `{field.alias or key}` | {kind_in_words(kind)} | {default} |"
 
 
 def kind_in_words(kind: str) -> str:
     """An annotation without module names."""
+    kind = re.sub(r"typing\.Annotated\[(.*?), .*\]", r"\1", kind) if kind.startswith("typing.Annotated") else kind
     for noise in ("<class '", "'>", "typing.", "videogen.", "manifest.", "workflow.", "batch.", "phase.", "document."):
         kind = kind.replace(noise, "")
-    return f"`{kind}`" if len(kind) < 70 else "see below"
+    return f"`{kind}`" if len(kind) < 70 else "one of several forms"
 
 
 def every_schema(schema: type[BaseModel]) -> Iterator[type[BaseModel]]:

@@ -9,14 +9,13 @@ from videogen.errors import StoreError
 from videogen.money import Receipt
 from videogen.store import Store, receipt_key
 
-FOLDER, SENT = "receipts", "receipts-sent"
-"""In a stack's folder: those that wait for the bucket, and copies of those that are in it."""
+FOLDER = "receipts"
+"""In a stack's folder: every receipt that this machine wrote; `<machine>.sent` beside those that are in the bucket."""
 
 
 def here(state: Path) -> list[Receipt]:
     """The receipts that this machine wrote, oldest first, in the bucket or not; `state` is the stack's folder."""
-    found = [parse(path.read_bytes()) for name in (FOLDER, SENT) for path in (state / name).glob("*.json")]
-    return sorted(found, key=lambda one: one.ended)
+    return sorted((parse(path.read_bytes()) for path in (state / FOLDER).glob("*.json")), key=lambda one: one.ended)
 
 
 def stored(store: Store, stack: str) -> list[Receipt]:
@@ -27,27 +26,27 @@ def stored(store: Store, stack: str) -> list[Receipt]:
 
 
 class Receipts:
-    """Writes the receipts of one stack; `state`, the stack's folder, keeps those that the store could not take yet."""
+    """Writes the receipts of one stack; `state` is the stack's folder."""
 
     def __init__(self, state: Path, store: Store) -> None:
-        self._folder, self._sent = state / FOLDER, state / SENT
+        self._folder = state / FOLDER
         self._store = store
 
     def keep(self, receipt: Receipt) -> bool:
         """Writes a receipt, unless its machine has one; says whether it is in the bucket now.
 
-        A store that does not answer is no reason to fail: the receipt waits in the folder for the next `send`.
+        A store that does not answer is no reason to fail: the receipt waits for the next `send`.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"{receipt.machine}.json"
-        if not path.exists() and not (self._sent / path.name).exists():
+        if not path.exists():
             with written(path) as file:
                 file.write(receipt.model_dump_json(by_alias=True, indent=2).encode() + b"\n")
-        return not self.send()
+        return path not in self.send()
 
     def waiting(self) -> tuple[Path, ...]:
         """Receipts that are not in the bucket yet."""
-        return tuple(sorted(self._folder.glob("*.json")))
+        return tuple(path for path in sorted(self._folder.glob("*.json")) if not _mark(path).exists())
 
     def send(self) -> tuple[Path, ...]:
         """Puts what waits into the bucket; returns what still waits because the store failed."""
@@ -58,9 +57,12 @@ class Receipts:
                     self._store.put_bytes(self._store.outputs, key, path.read_bytes(), "application/json")
             except StoreError:
                 break
-            self._sent.mkdir(exist_ok=True)
-            path.replace(self._sent / path.name)
+            _mark(path).touch()
         return self.waiting()
+
+
+def _mark(path: Path) -> Path:
+    return path.with_suffix(".sent")
 
 
 def parse(data: bytes) -> Receipt:

@@ -16,9 +16,29 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-ORDINARY = (
-    "awk basename bash cat chmod cmp cp dirname env grep install ln mkdir mktemp mv od rm sleep tail tr true".split()
-)
+ORDINARY = [
+    "awk",
+    "basename",
+    "bash",
+    "cat",
+    "chmod",
+    "cmp",
+    "cp",
+    "dirname",
+    "env",
+    "grep",
+    "install",
+    "ln",
+    "mkdir",
+    "mktemp",
+    "mv",
+    "od",
+    "rm",
+    "sleep",
+    "tail",
+    "tr",
+    "true",
+]
 STACK_FILE = "config:\n\n    video-gen:workers:   2   # in nobody's normal form\n"
 
 # Rewrites the stack file that it is given, as Pulumi does, and says how it was called.
@@ -52,7 +72,7 @@ def program(path: Path, text: str) -> Path:
 
 
 def run(*argv: str | Path, cwd: Path, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(argv, cwd=cwd, env=env, text=True, capture_output=True, timeout=30)
+    return subprocess.run(argv, cwd=cwd, env=env, text=True, capture_output=True, timeout=30, check=False)
 
 
 @pytest.fixture

@@ -44,9 +44,11 @@ def status(stack: Stack = None, file: OutputsFile = None, as_json: AsJson = Fals
     if as_json:
         console.data(document)
         return
-    console.data(document, _worker_table(workers))
-    console.data(document, _job_table(jobs))
-    console.data(document, _receipt_table(paid), [f"receipts: {len(paid)}, ${total} in all"])
+    for rows, shown in ((workers, _worker_table(workers)), (jobs, _job_table(jobs)), (paid, _receipt_table(paid))):
+        if rows:
+            console.data(document, shown)
+            console.data(document, lines=[""])
+    console.data(document, lines=[f"{len(workers)} workers live; {len(paid)} receipts, ${total:.2f} in all"])
 
 
 def _worker(worker: Worker, token: Secret) -> dict[str, Any]:

@@ -1,0 +1,185 @@
+"""The repository agrees with itself: no list stands twice, no page names what has moved."""
+
+import ast
+import re
+import subprocess
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+import yaml
+
+from videogen import project
+
+ROOT = project.root()
+
+
+def tracked(*patterns: str) -> list[Path]:
+    """The files under version control, and new ones that are not ignored."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *patterns]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    return [path for name in sorted(set(listed)) if (path := ROOT / name).is_file()]
+
+
+def names(paths: list[Path]) -> list[str]:
+    """Paths relative to the checkout."""
+    return [str(path.relative_to(ROOT)) for path in paths]
+
+
+def test_every_test_is_collected() -> None:
+    """Each Python file under tests/ is a test module, a conftest or a double."""
+    found = [
+        name
+        for name in names(tracked("tests/*.py"))
+        if not name.startswith("tests/doubles/") and not re.search(r"(^|/)(test_[^/]*|conftest|__init__)\.py$", name)
+    ]
+
+    assert found == []
+
+
+def test_every_test_claims_something() -> None:
+    """Each test function has a docstring, which is its claim."""
+    silent = [
+        f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
+        for path in tracked("tests/*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.name.startswith("test_")
+        and not ast.get_docstring(node)
+    ]
+
+    assert silent == []
+
+
+def paths_in_backticks(text: str) -> Iterator[str]:
+    """What a page names in backticks and looks like a path of this repository."""
+    for word in re.findall(r"`([A-Za-z0-9_.][A-Za-z0-9_./-]*)`", text):
+        if "/" in word and not word.startswith(
+            (".videogen", ".venv", ".tools", "outputs/", "models/", "receipts/", "manifests/")
+        ):
+            yield word.rstrip("/")
+
+
+PAGES = [path for path in tracked("*.md") if path.name != "CHANGELOG.md"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=names(PAGES))
+def test_pages_name_what_exists(page: Path) -> None:
+    """Every path in backticks exists, and so does every relative link."""
+    text = page.read_text(encoding="utf-8")
+    top = {path.name for path in ROOT.iterdir()} | {"src"}
+    words = [word for word in paths_in_backticks(text) if word.split("/")[0] in top]
+    links = [link.split("#")[0] for link in re.findall(r"\]\((?!https?:|#|mailto:)([^)]+)\)", text)]
+
+    assert [word for word in words if not (ROOT / word).exists()] == []
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_stack_files_have_all_keys() -> None:
+    """Every stack file has the same keys, and they are those that Pulumi.yaml declares and infra.settings reads."""
+    from infra.settings import Settings
+
+    declared = set(yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"])
+    stacks = {path.name: set(yaml.safe_load(path.read_text())["config"]) for path in tracked("Pulumi.*.yaml")}
+
+    assert set(stacks) == {f"Pulumi.{name}.yaml" for name in ("dev", "prod", "phase-a", "phase-b", "phase-c")}
+    for name, keys in stacks.items():
+        assert {key.removeprefix("videogen:") for key in keys} == {key.removeprefix("videogen:") for key in declared}, (
+            name
+        )
+    known = {field.alias or name for name, field in Settings.model_fields.items()}
+    assert {key.removeprefix("videogen:") for key in declared} <= known
+
+
+def test_nothing_in_infra_shadows_a_package() -> None:
+    """Pulumi puts infra/ first on the path: no module in it may hide an installed one."""
+    modules = {path.stem if path.suffix == ".py" else path.name for path in (ROOT / "infra").iterdir()}
+
+    assert modules & (packages_distributions().keys() - {"infra"}) <= {"__main__", "__init__", "__pycache__"}
+
+
+def test_components_end_with_their_outputs() -> None:
+    """Each Pulumi component registers its outputs in the last line of its constructor, under a token of ours."""
+    for path in tracked("infra/*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef) and "ComponentResource" in ast.unparse(ast.Module([*node.bases], [])):
+                init = next(item for item in node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__")
+                assert "register_outputs" in ast.unparse(init.body[-1]), f"{path.name}: {node.name}"
+                assert f"videogen:infra:{node.name}" in ast.unparse(init), f"{path.name}: {node.name}"
+
+
+def test_no_node_numbers() -> None:
+    """Code and definitions find nodes by title: no quoted number stands as a key of a graph in src/ or a workflow."""
+    bad = [
+        f"{path.relative_to(ROOT)}: {hit}"
+        for path in tracked("src/*.py", "infra/*.py", "workflows/*.yaml")
+        for hit in re.findall(r"""(?:prompt|graph|nodes)\[["']\d+["']\]""", path.read_text())
+    ]
+
+    assert bad == []
+
+
+def test_no_tests_in_production() -> None:
+    """The package neither imports mocks nor asks whether it is being tested."""
+    words = re.compile(r"unittest\.mock|PYTEST_CURRENT_TEST|_called_from_test")
+
+    assert [
+        name
+        for name in names(tracked("src/*.py", "infra/*.py", "images/*.py"))
+        if words.search((ROOT / name).read_text())
+    ] == []
+
+
+def test_only_the_console_prints() -> None:
+    """No module of the package but console.py calls print or writes to stdout."""
+    words = re.compile(r"(?<![\w.])print\(|sys\.stdout\.write")
+    found = [name for name in names(tracked("src/*.py")) if words.search((ROOT / name).read_text())]
+
+    assert found == ["src/videogen/console.py"]
+
+
+def test_ci_runs_make() -> None:
+    """CI calls .ci/run, which calls make targets that exist, and pins its actions by commit."""
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    called = re.findall(r"^make (\S+)", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
+    pipelines = [yaml.safe_load(path.read_text()) for path in tracked(".github/workflows/*.yml")]
+    steps = [step for pipeline in pipelines for job in pipeline["jobs"].values() for step in job["steps"]]
+
+    assert called
+    assert set(called) <= targets
+    for step in steps:
+        assert (
+            re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40}", step["uses"]) if "uses" in step else step["run"] == ".ci/run"
+        )
+
+
+def test_decisions_are_all_in_the_index() -> None:
+    """docs/decisions/README.md lists every decision, by its own title."""
+    folder = ROOT / "docs" / "decisions"
+    index = (folder / "README.md").read_text()
+
+    for page in sorted(folder.glob("[0-9]*.md")):
+        title = page.read_text().splitlines()[0].removeprefix("# ")
+        assert f"[{title}]({page.name})" in index
+
+
+def test_nothing_of_this_machine() -> None:
+    """No file names a home folder, an index of packages, or a path of the machine on which it was written."""
+    words = re.compile(r"/ro" r"ot/|/ho" r"me/[a-z]|index-u" r"rl|find-l" r"inks=|GOPR" r"OXY")
+    found = []
+    for path in tracked("*"):
+        if path.suffix in (".png", ".mp4", ".sum") or path.name == "requirements.lock":
+            continue
+        found += [f"{path.relative_to(ROOT)}: {hit}" for hit in words.findall(path.read_text(encoding="utf-8"))]
+
+    assert found == []
+
+
+def test_same_keys_in_both_manifests() -> None:
+    """The dev manifest names exactly the models of the real one: workflows run on both."""
+    real, dev = (project.read_manifest(ROOT / name) for name in ("models_manifest.yaml", "models_manifest.dev.yaml"))
+
+    assert {model.name: model.comfy_folder for model in real.models} == {
+        model.name: model.comfy_folder for model in dev.models
+    }
