@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -119,12 +120,25 @@ def test_a_killed_worker_is_replaced(checkout: Checkout, recovered: tuple[dict[s
 def test_a_killed_store_comes_back_where_it_was(
     checkout: Checkout, recovered: tuple[dict[str, Any], dict[str, Any]]
 ) -> None:
-    """It has its address and keys again, so that the workers need not be told; what it could not take it has now."""
+    """It has its address and keys again, so that the workers need not be told; the receipt it could not take is there."""
     before, after = recovered
 
     assert (after["store"], after["storeAccess"]) == (before["store"], before["storeAccess"])
     assert len(checkout.living("store")) == 1
-    assert list((checkout.state / "dev" / "receipts").iterdir()) == []
+    assert before["workers"][0]["name"] in checkout.receipts()
+
+
+def test_an_odd_answer_is_never_gone(checkout: Checkout) -> None:
+    """While the cloud's list cannot be relied on, `refresh` fails and the workers stay in the state."""
+    odd = checkout.state / "dev" / "processes" / "odd"
+    odd.mkdir()
+    (odd / "process.json").write_text("not json")
+    done = checkout.pulumi("refresh", "--yes", "--skip-preview")
+    shutil.rmtree(odd)
+
+    assert done.returncode != 0
+    assert "which workers run here is not known" in done.stdout
+    assert len(stack.read("dev").workers) == len(checkout.living("worker")) == 2
 
 
 def test_a_lease_changes_in_place(checkout: Checkout) -> None:
