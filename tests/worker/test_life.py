@@ -111,14 +111,14 @@ def test_asked_through_the_agent(one: WorkerProcess) -> None:
 
 def test_lease_over(s3: S3Server, tmp_path: Path) -> None:
     """The worker ends by itself when its lease is over, although it works."""
-    wanted = settings(s3, tmp_path / "disk", fill(s3, manifest_text()), lease_minutes=0.05, idle_minutes=0.05)
+    wanted = settings(s3, tmp_path / "disk", fill(s3, manifest_text()), lease_minutes=0.1, idle_minutes=0.1)
     with worker(wanted, tmp_path / "w") as one:
         status = one.ready()
-        code = one.ends(8)
+        code = one.ends(12)
 
     assert code == 0
-    assert 0 < status.lease_seconds_left < 3
-    assert "ending: lease over: 0.05 minutes" in one.said()
+    assert 0 < status.lease_seconds_left < 6
+    assert "ending: lease over: 0.1 minutes" in one.said()
 
 
 def test_idle(s3: S3Server, tmp_path: Path) -> None:
