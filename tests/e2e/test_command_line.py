@@ -1,0 +1,231 @@
+"""The command line as a person meets it: words, exit codes, files; workers and store are real processes."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.doubles import studio
+from tests.doubles.s3_server import S3Server
+from tests.doubles.standin_process import StandinProcess
+from videogen import manifest, mirror, project
+
+ROOT = project.root()
+MANIFEST = ROOT / "models_manifest.dev.yaml"
+BATCH = """schema: 1
+name: walk
+workflow: wan22-i2v
+fixed: {prompt: a walk, character: who.png, width: 64, height: 64, length: 5, steps: 2, switch_step: 1}
+matrix: {seed: [1, 2, 3, 4]}
+limits: {attempts: 1}
+leave_policy: [size, length, steps]
+"""
+
+
+@dataclass
+class Desk:
+    """A person's folder, two workers and a store."""
+
+    folder: Path
+    workers: list[StandinProcess]
+
+    def start(self, *words: str) -> "subprocess.Popen[str]":
+        """Starts `videogen` with its output in pipes."""
+        environment = os.environ | {"VIDEOGEN_STATE": str(self.folder / "state"), "VIDEOGEN_PROJECT": str(ROOT)}
+        return subprocess.Popen(
+            [sys.executable, "-m", "videogen.cli", *words],
+            cwd=self.folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def videogen(self, *words: str) -> tuple[int, str, str]:
+        """Exit code, stdout and stderr of one command."""
+        process = self.start(*words)
+        out, err = process.communicate(timeout=60)
+        return process.returncode, out, err
+
+    def submit(self, *words: str) -> tuple[int, str, str]:
+        """`videogen submit walk.yaml`."""
+        return self.videogen("submit", "walk.yaml", "--outputs", "outputs.json", "--to", "videos", *words)
+
+    def renders(self) -> int:
+        """What the workers rendered, all together."""
+        return sum(worker.stats()["renders"] for worker in self.workers)
+
+
+@pytest.fixture
+def desk(tmp_path: Path, s3: S3Server) -> Iterator[Desk]:
+    """A desk with the batch `walk.yaml` and the outputs of a stack."""
+    text = MANIFEST.read_text()
+    store = s3.store()
+    store.ensure_buckets()
+    mirror.mirror(text, manifest.parse(text, MANIFEST.name), store, ROOT)
+    (tmp_path / "walk.yaml").write_text(BATCH)
+    (tmp_path / "who.png").symlink_to(ROOT / "batches" / "inputs" / "character.png")
+    with studio.workers(tmp_path / "workers", 2) as workers:
+        rows = studio.rows([worker.url for worker in workers])
+        outputs = {
+            "contract": 1,
+            "stack": "desk",
+            "phase": "a",
+            "manifest": manifest.digest(text),
+            "workflows": ["wan22-i2v"],
+            "store": s3.place.model_dump(),
+            "storeAccess": {"key": s3.access.key.reveal(), "secret": s3.access.secret.reveal()},
+            "workers": [row.model_dump() for row in rows],
+            "tokens": {row.name: "token" for row in rows},
+        }
+        (tmp_path / "outputs.json").write_text(json.dumps(outputs))
+        yield Desk(tmp_path, workers)
+
+
+def test_a_batch_from_submit_to_fetch(desk: Desk) -> None:
+    """Submit renders each job once and says where the videos are; status, outputs and fetch agree; no colour in a pipe."""
+    code, out, err = desk.submit()
+    status = json.loads(desk.videogen("status", "--outputs", "outputs.json", "--json")[1])
+    listed = json.loads(desk.videogen("outputs", "list", "--outputs", "outputs.json", "--json")[1])
+    Path(listed[0]["path"]).unlink()
+    fetched = json.loads(desk.videogen("outputs", "fetch", "walk", "--outputs", "outputs.json", "--json")[1])
+    again, _, said = desk.submit()
+
+    assert (code, out) == (0, "")
+    assert re.search(r"Finished 4 jobs in \d", err)
+    assert "contact sheet: videos/walk/contact-sheet.png" in err
+    assert "\x1b" not in err
+    assert (desk.folder / "videos" / "walk" / "contact-sheet.png").read_bytes()[1:4] == b"PNG"
+    assert [(b["batch"], b["done"], b["open"]) for b in status["batches"]] == [("walk", 4, 0)]
+    assert len(listed) == 4
+    assert [row["fetched"] for row in fetched] == [True, False, False, False]
+    assert again == 0
+    assert "4 done before" in said
+    assert desk.renders() == 4
+
+
+def test_a_failed_job_is_exit_1(desk: Desk) -> None:
+    """A job that runs out of memory fails with its reason; the others are done; the code is 1; --retry-failed heals."""
+    desk.workers[0].faults({"name": "out_of_memory", "times": 1})
+    code, out, err = desk.submit("--json")
+    healed, _, _ = desk.submit("--retry-failed")
+
+    assert code == 1
+    assert (json.loads(out)["done"], json.loads(out)["failed"]) == (3, 1)
+    assert "out_of_memory" in err
+    assert healed == 0
+
+
+def test_ctrl_c_keeps_what_is_done_and_the_next_submit_goes_on(desk: Desk) -> None:
+    """Ctrl-C ends submit with code 3 and a hint; the next one renders what is missing, and nothing twice."""
+    for worker in desk.workers:
+        worker.faults({"name": "slow", "seconds": 0.3})
+    process = desk.start("submit", "walk.yaml", "--outputs", "outputs.json", "--to", "videos")
+    assert process.stderr is not None
+    seen = ""
+    while "done 1/4" not in seen:
+        line = process.stderr.readline()
+        assert line, seen
+        seen += line
+    process.send_signal(signal.SIGINT)
+    _, rest = process.communicate(timeout=60)
+    for worker in desk.workers:
+        worker.faults()
+    code, out, _ = desk.submit("--json")
+
+    assert process.returncode == 3
+    assert "hint: submit the batch again to go on" in rest
+    assert "Traceback" not in seen + rest
+    assert code == 0
+    assert json.loads(out)["done"] == 4
+    assert desk.renders() == 4
+
+
+def test_again_renders_anew(desk: Desk) -> None:
+    """--again sends every job once more, done or not; a ComfyUI may answer from its cache."""
+    desk.submit()
+    code, _, err = desk.submit("--again")
+
+    assert code == 0
+    assert "Finished 4 jobs" in err
+    assert sum(worker.stats()["succeeded"] for worker in desk.workers) == 8
+
+
+BAD = [
+    ("name: walk", "name: walk\nnmae: x", ["walk.yaml:3: nmae: unknown key", "hint: did you mean `name`?"]),
+    ("who.png", "whom.png", ["walk.yaml:4: fixed/character: no such file: whom.png", "hint: did you mean `who.png`?"]),
+    ("who.png", "walk.yaml", ["walk.yaml:4: fixed/character: walk.yaml is not an image"]),
+    ("wan22-i2v", "wan22-i2w", ["walk.yaml:3: workflow: no workflow `wan22-i2w`", "hint: did you mean `wan22-i2v`?"]),
+    ("steps: 2", "steps: 99, sed: 1", ["99 is above 60", "workflow wan22-i2v has no parameter `sed`"]),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "words"), BAD)
+def test_bad_batches_are_exit_2(tmp_path: Path, old: str, new: str, words: list[str]) -> None:
+    """What a person wrote wrong is said at its line with the nearest right word: code 2, no traceback, nothing on stdout."""
+    (tmp_path / "walk.yaml").write_text(BATCH.replace(old, new, 1))
+    (tmp_path / "who.png").symlink_to(ROOT / "batches" / "inputs" / "character.png")
+    code, out, err = Desk(tmp_path, []).videogen("lint", "walk.yaml", "--manifest", str(MANIFEST))
+
+    assert code == 2
+    assert out == ""
+    assert "Traceback" not in err
+    assert [word for word in words if word not in err] == []
+
+
+USAGE = [
+    (["submt"], "No such command 'submt'"),
+    (["submit"], "Missing argument"),
+    (["submit", "x.yaml"], "name a stack, or a file with --outputs"),
+    (["submit", "x.yaml", "--outputs", "none.json"], "none.json: no such file"),
+    (["lint", "x.yaml"], "x.yaml: no such file"),
+    (["lint", "x.yaml", "--phase", "d"], "'d' is not a phase"),
+    (["outputs", "list", "--stack", "never"], "nothing was submitted on this stack from this machine"),
+]
+
+
+@pytest.mark.parametrize(("words", "sentence"), USAGE)
+def test_wrong_usage_is_exit_2(tmp_path: Path, words: list[str], sentence: str) -> None:
+    """A wrong word on the command line is one clear error and code 2."""
+    code, _, err = Desk(tmp_path, []).videogen(*words)
+
+    assert code == 2
+    assert sentence in err
+    assert "Traceback" not in err
+
+
+def test_help_lists_verbs_in_the_order_of_use(tmp_path: Path) -> None:
+    """`videogen --help` groups the verbs and says what the exit codes mean."""
+    code, out, _ = Desk(tmp_path, []).videogen("--help")
+    places = [out.index(f" {verb} ") for verb in ("doctor", "lint", "submit", "status", "outputs")]
+
+    assert code == 0
+    assert places == sorted(places)
+    assert "2 what you wrote is wrong" in " ".join(out.split())
+
+
+def test_doctor_says_what_is_missing(tmp_path: Path) -> None:
+    """On a machine without Pulumi the doctor ends with 1 and says how to get it."""
+    process = subprocess.run(
+        [sys.executable, "-m", "videogen.cli", "doctor", "--json"],
+        env={"PATH": "/nowhere", "VIDEOGEN_PROJECT": str(ROOT)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    findings: dict[str, Any] = {one["name"]: one for one in json.loads(process.stdout)}
+
+    assert process.returncode == 1
+    assert findings["pulumi"]["state"] == "missing"
+    assert "make setup" in findings["pulumi"]["hint"]
+    assert findings["python"]["state"] == "ok"
