@@ -113,8 +113,7 @@ class Handler:
 
     def read(self, state: Plain, _call: Call, /) -> Plain | None:
         """The worker as its cloud describes it; gone only when the cloud proves it."""
-        known = Inputs.model_validate({key: state[key] for key in _input_keys()})
-        found = _renter(known.cloud, known.stack, known.store, known.access).look(_machine(state))
+        found = _renter_of(state).look(_machine(state))
         return _outputs(found) if found else None
 
     def update(self, state: Plain, inputs: Plain, call: Call) -> Plain:
@@ -132,15 +131,10 @@ class Handler:
 
     def delete(self, state: Plain, call: Call) -> None:
         """Ends the worker and leaves its receipt."""
-        known = Inputs.model_validate({key: state[key] for key in _input_keys()})
-        renter = _renter(known.cloud, known.stack, known.store, known.access)
+        renter = _renter_of(state)
         renter.end(_machine(state), "destroyed")
         for path in renter.receipts.waiting():
             call.warn(f"the store did not take a receipt, it waits for the next `up`: {project.shown(path)}")
-
-
-def _input_keys() -> list[str]:
-    return [field.alias or name for name, field in Inputs.model_fields.items()]
 
 
 def _requirements(file: str, phase: PhaseName, workflows: Sequence[str], digest: str) -> readiness.Requirements:
@@ -152,6 +146,12 @@ def _renter(cloud: str, stack: str, place: Store, access: StoreAccess) -> Renter
     # An end must not wait long for a store that is down: the receipt is kept on this machine then.
     store = StoreClient(place, access, patience_seconds=3)
     return Renter(_CLOUDS[cloud](stack), Receipts(project.state(stack), store), by="pulumi")
+
+
+def _renter_of(state: Plain) -> Renter:
+    """Reads no more of the state than an end needs: a worker of an older version must be found and ended too."""
+    place, access = Store.model_validate(state["store"]), StoreAccess.model_validate(state["access"])
+    return _renter(state["cloud"], state["stack"], place, access)
 
 
 def _spec(wanted: Inputs, token: Secret) -> WorkerSpec:

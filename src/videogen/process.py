@@ -217,7 +217,8 @@ def _read(folder: Path) -> Process | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValidationError, OSError) as error:
-        raise ProcessError(f"{folder / 'process.json'} cannot be read: {error}") from error
+        hint = "what it stood for may still run: look for it, end it, then remove the folder"
+        raise ProcessError(f"{folder / 'process.json'} cannot be read: {error}", hint) from error
 
 
 def base_environment() -> dict[str, str]:

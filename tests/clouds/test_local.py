@@ -87,14 +87,28 @@ def test_the_log_says_who_ended_it_and_why(cloud: LocalCloud, spec: WorkerSpec) 
 
 
 def test_a_record_that_cannot_be_read_is_unknown(cloud: LocalCloud, spec: WorkerSpec, state: Path) -> None:
-    """An odd record makes the whole list unknown, never shorter."""
+    """An odd record makes the whole list unknown, never shorter, and its machine unknown, never gone."""
     cloud.create(spec, "dev-1-a")
-    odd = state / "processes" / "odd"
-    odd.mkdir()
-    (odd / "process.json").write_text("not json")
+    record = state / "processes" / "dev-1-a" / "process.json"
+    text = record.read_text()
+    record.write_text("not json")
 
     with pytest.raises(CloudUnknown):
         cloud.machines("dev")
     with pytest.raises(CloudUnknown):
         cloud.get("dev-1-a")
+    with pytest.raises(CloudUnknown):
+        cloud.end("dev-1-a", why="destroyed", by="test")
+    record.write_text(text)
+
+
+def test_an_odd_record_stops_no_end_of_another(cloud: LocalCloud, spec: WorkerSpec, state: Path) -> None:
+    """A machine is ended whatever the records of others say."""
+    cloud.create(spec, "dev-1-a")
+    odd = state / "processes" / "odd"
+    odd.mkdir()
+    (odd / "process.json").write_text("not json")
+
+    assert cloud.end("dev-1-a", why="destroyed", by="test") is not None
+    assert cloud.get("dev-1-a") is None
     (odd / "process.json").unlink()

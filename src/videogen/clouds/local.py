@@ -35,7 +35,8 @@ class LocalCloud:
 
     def get(self, name: str) -> Machine | None:
         """The worker process of that name, alive or not."""
-        return next((machine for one in self._all() if (machine := _machine(one)) and machine.name == name), None)
+        found = self._find(name)
+        return _described(found) if found else None
 
     def create(self, spec: WorkerSpec, name: str) -> Machine:
         """Starts a worker on the disk of its slot; raises `CloudError` while another one uses that disk."""
@@ -62,10 +63,10 @@ class LocalCloud:
 
     def end(self, name: str, *, why: str, by: str) -> Ended | None:
         """Ends the worker's process tree; its log moves to the stack's `logs` folder."""
-        found = next((one for one in self._all() if one.name == name), None)
-        machine = _machine(found) if found else None
-        if found is None or machine is None:
+        found = self._find(name)
+        if found is None:
             return None
+        machine = _described(found)
         ended = datetime.now(UTC) if found.alive else _last_word(found)
         try:
             if found.alive:
@@ -77,6 +78,12 @@ class LocalCloud:
         except ProcessError as error:
             raise CloudUnknown(f"{name} is not proven gone: {error.message}", error.hint) from error
         return Ended(machine, ended, str(kept))
+
+    def _find(self, name: str) -> Process | None:
+        try:
+            return process.find(self._home, name)
+        except ProcessError as error:
+            raise CloudUnknown(f"whether {name} runs is not known: {error.message}", error.hint) from error
 
     def _all(self) -> tuple[Process, ...]:
         try:
