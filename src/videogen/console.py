@@ -34,7 +34,7 @@ class Console:
             for fault in error.faults:
                 self._error(f"{fault.address}: {fault.message}", fault.hint)
             if len(error.faults) > 1:
-                self.say(f"{len(error.faults)} errors")
+                self.say(counted(len(error.faults), "error"))
         else:
             self._error(error.message, error.hint)
 
@@ -83,3 +83,8 @@ def duration(seconds: float) -> str:
         return f"{seconds:.1f}s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}m {rest:02d}s" if minutes < 60 else f"{minutes // 60}h {minutes % 60:02d}m"
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 job`, `2 jobs`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

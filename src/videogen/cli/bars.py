@@ -9,7 +9,7 @@ from rich.progress import Progress as Bars
 
 from videogen import project
 from videogen.batch import Job
-from videogen.console import Console, duration
+from videogen.console import Console, counted, duration
 from videogen.dispatch import Decision
 from videogen.failure import Failure
 from videogen.progress import Progress
@@ -34,6 +34,10 @@ class BatchBars:
         self._batch: TaskID | None = None
         self._done = self._jobs = 0
 
+    def shown(self) -> dict[str, float]:
+        """What each bar shows, from 0 to 1."""
+        return {task.description.strip(): task.percentage / 100 for task in self._bars.tasks}
+
     def __enter__(self) -> Self:
         self._bars.start()
         return self
@@ -45,7 +49,7 @@ class BatchBars:
         """Says what is ahead."""
         self._jobs, self._done = jobs, done
         before = f", {done} done before" if done else ""
-        self._console.say(f"{jobs} jobs on {len(workers)} workers{before} …")
+        self._console.say(f"{counted(jobs, 'job')} on {counted(len(workers), 'worker')}{before} …")
         width = max([len(worker) for worker in workers] + [5])
         for worker in workers:
             self._tasks[worker] = self._bars.add_task(f"{worker:<{width}}", total=1.0, doing="")
@@ -54,21 +58,21 @@ class BatchBars:
     def job_started(self, worker: str, job: Job, attempt: int, resumed: bool) -> None:
         """The worker's bar starts anew."""
         again = ", goes on" if resumed else f", attempt {attempt}" if attempt > 1 else ""
-        if task := self._task(worker):
+        if (task := self._task(worker)) is not None:
             self._bars.reset(task, total=1.0, doing=f"{job.label}{again}")
         self._plain(f"{worker}: {job.label}{again} …")
 
     def job_progress(self, worker: str, job: Job, progress: Progress) -> None:
         """The worker's bar moves."""
         steps = f" {progress.step}/{progress.steps}" if progress.steps else ""
-        if task := self._task(worker):
+        if (task := self._task(worker)) is not None:
             doing = f"{job.label} · {progress.node}{steps}"
             self._bars.update(task, completed=progress.fraction, doing=doing)
 
     def job_rendered(self, worker: str, job: Job, seconds: float | None) -> None:
         """The GPU is free."""
         took = f" in {duration(seconds)}" if seconds is not None else ""
-        if task := self._task(worker):
+        if (task := self._task(worker)) is not None:
             self._bars.update(task, completed=1.0, doing=f"{job.label} · rendered{took}")
         self._plain(f"{worker}: {job.label}: rendered{took}")
 
@@ -86,7 +90,7 @@ class BatchBars:
 
     def worker_lost(self, worker: str, reason: str) -> None:
         """The worker gets no more jobs."""
-        if task := self._task(worker):
+        if (task := self._task(worker)) is not None:
             self._bars.update(task, doing="lost")
         self._console.warn(f"{worker} gets no more jobs: {reason}")
 

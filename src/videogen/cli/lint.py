@@ -7,7 +7,7 @@ import typer
 
 from videogen import prepare, project
 from videogen.cli.options import AsJson
-from videogen.console import Console, table
+from videogen.console import Console, counted, table
 from videogen.errors import InputError
 from videogen.manifest import PhaseName
 
@@ -31,4 +31,4 @@ def lint(
     jobs = [{"id": job.id, "parameters": job.parameters, "models": job.models} for job in found.jobs]
     console = Console(as_json)
     console.data({"batch": found.batch.name, "workflow": found.workflow.name, "phase": phase, "jobs": jobs}, shown)
-    console.say(f"{project.shown(batch.resolve())}: {len(jobs)} jobs, no faults")
+    console.say(f"{project.shown(batch.resolve())}: {counted(len(jobs), 'job')}, no faults")

@@ -8,7 +8,7 @@ import httpx
 from videogen import project, receipts
 from videogen.boot_report import WorkerStatus
 from videogen.cli.options import AsJson, OutputsFile, Stack, named_stack, read_outputs
-from videogen.console import Console, duration, table
+from videogen.console import Console, counted, duration, table
 from videogen.errors import InputError, StoreError
 from videogen.ledger import JobState, Ledger
 from videogen.money import Receipt
@@ -48,7 +48,10 @@ def status(stack: Stack = None, file: OutputsFile = None, as_json: AsJson = Fals
         if rows:
             console.data(document, shown)
             console.data(document, lines=[""])
-    console.data(document, lines=[f"{len(workers)} workers live; {len(paid)} receipts, ${total:.2f} in all"])
+    console.data(
+        document,
+        lines=[f"{counted(len(workers), 'worker')} live; {counted(len(paid), 'receipt')}, ${total:.2f} in all"],
+    )
 
 
 def _worker(worker: Worker, token: Secret) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from videogen import manifest, prepare, project
 from videogen import submit as service
 from videogen.cli.bars import BatchBars
 from videogen.cli.options import AsJson, OutputsFile, Stack, read_outputs
-from videogen.console import Console, duration
+from videogen.console import Console, counted, duration
 from videogen.errors import Interrupted
 from videogen.ledger import Ledger
 from videogen.stack_outputs import StackOutputs
@@ -59,7 +59,7 @@ def submit(
     )
     if result.sheet:
         console.say(f"contact sheet: {project.shown(result.sheet)}")
-    console.say(f"Finished {result.done - result.before} jobs in {duration(result.seconds)}" + _rest(result))
+    console.say(f"Finished {counted(result.done - result.before, 'job')} in {duration(result.seconds)}" + _rest(result))
     if result.failed:
         raise typer.Exit(1)
 
