@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -42,11 +43,16 @@ def test_a_killed_engine_leaves_at_most_what_the_next_up_ends(checkout: Checkout
     running = checkout.begin("up", "--yes", "--skip-preview")
     assert soon(lambda: checkout.living("worker"))
     (left,) = checkout.living("worker")
-    plugins = _plugins(running.pid)
+    plugins = {child for child in _children(running.pid) if b"infra.provider" in _command(child)}
+    hosts = _children(running.pid) - plugins  # Pulumi's own do not notice when their engine is killed
+    hosts |= {child for host in hosts for child in _children(host)}
     assert plugins
     running.kill()
-    for plugin in plugins if plugin_too else []:
-        os.kill(plugin, signal.SIGKILL)
+    for one in hosts | plugins if plugin_too else hosts:
+        with suppress(ProcessLookupError):
+            os.kill(one, signal.SIGKILL)
+    if plugin_too:
+        assert left.alive
     running.communicate(timeout=30)
     assert soon(lambda: not any(Path(f"/proc/{plugin}").exists() for plugin in plugins))
     if not plugin_too:
@@ -59,10 +65,13 @@ def test_a_killed_engine_leaves_at_most_what_the_next_up_ends(checkout: Checkout
     assert left.name in checkout.receipts()
 
 
-def _plugins(engine: int) -> list[int]:
-    children = Path(f"/proc/{engine}/task")
-    found = {int(child) for task in children.iterdir() for child in (task / "children").read_text().split()}
-    return [child for child in found if b"infra.provider" in Path(f"/proc/{child}/cmdline").read_bytes()]
+def _children(parent: int) -> set[int]:
+    tasks = Path(f"/proc/{parent}/task").iterdir()
+    return {int(child) for task in tasks for child in (task / "children").read_text().split()}
+
+
+def _command(number: int) -> bytes:
+    return Path(f"/proc/{number}/cmdline").read_bytes()
 
 
 def test_a_worker_that_cannot_boot_fails_the_up(checkout: Checkout) -> None:
