@@ -15,8 +15,9 @@ from pathlib import Path
 
 from videogen import comfyui_command, local_store, manifest, mirror, port, project, readiness
 from videogen.boot_report import BootStep
-from videogen.clouds import ComfyuiSource, WorkerSpec
+from videogen.clouds import WorkerSpec
 from videogen.clouds.local import LocalCloud
+from videogen.comfyui_source import ComfyuiSource
 from videogen.lease import LeaseTerms
 from videogen.local_comfyui import LocalComfyui
 from videogen.local_store import LocalStore

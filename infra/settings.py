@@ -21,6 +21,7 @@ import yaml
 from pydantic import BeforeValidator, Field, ValidationError
 
 from videogen import document, manifest
+from videogen.comfyui_source import ComfyuiSource
 from videogen.document import Document, Schema, did_you_mean
 from videogen.errors import Fault, InputError
 from videogen.gpu import Offer
@@ -56,22 +57,13 @@ class Settings(Schema):
     store: Store
 
 
-class ComfyuiVariables(Schema):
-    """What the environment says of a ComfyUI on this machine; empty where it says nothing."""
-
-    folder: str = ""
-    python: str = ""
-    custom_nodes: str = Field("", alias="customNodes")
-    arguments: str = ""
-
-
 @dataclass(frozen=True)
 class StackSettings:
     """A stack's settings and what they name."""
 
     stack: str
     settings: Settings
-    comfyui: ComfyuiVariables
+    comfyui: ComfyuiSource
     manifest_digest: str
 
 
@@ -114,13 +106,13 @@ def read(stack: str, root: Path, config: Mapping[str, str], environment: Mapping
     local = settings.cloud == "local"
     manifest_file, addressed = settings.manifest, file.address(("manifest",))
     workflows, workflows_at = settings.workflows, file.address(("workflows",))
-    comfyui = ComfyuiVariables()
+    comfyui = ComfyuiSource()
     if local:
         if named := environment.get("VIDEOGEN_MANIFEST"):
             manifest_file, addressed = named, "environment: VIDEOGEN_MANIFEST"
         if listed := environment.get("VIDEOGEN_WORKFLOWS"):
             workflows, workflows_at = tuple(listed.split(",")), "environment: VIDEOGEN_WORKFLOWS"
-        comfyui = ComfyuiVariables(
+        comfyui = ComfyuiSource(
             folder=_absolute(environment.get("COMFYUI_DIR"), root),
             python=_absolute(environment.get("COMFYUI_PYTHON"), root),
             customNodes=_absolute(environment.get("COMFYUI_CUSTOM_NODES"), root),
@@ -224,7 +216,7 @@ def _unknown_workflows(workflows: tuple[str, ...], address: str, root: Path) -> 
             yield Fault(address, f"no workflow `{name}`", did_you_mean(name, known))
 
 
-def _missing_paths(comfyui: ComfyuiVariables) -> Iterator[Fault]:
+def _missing_paths(comfyui: ComfyuiSource) -> Iterator[Fault]:
     if comfyui.folder and not (Path(comfyui.folder) / "main.py").is_file():
         yield Fault("environment: COMFYUI_DIR", f"{comfyui.folder} is no ComfyUI checkout: it has no main.py")
     if comfyui.python and not Path(comfyui.python).is_file():

@@ -11,8 +11,9 @@ from pydantic import Field, ValidationError
 from infra.provider.engine import Call
 from infra.provider.properties import Plain
 from videogen import project, readiness
-from videogen.clouds import Cloud, ComfyuiSource, Machine, WorkerSpec
+from videogen.clouds import Cloud, Machine, WorkerSpec
 from videogen.clouds.local import LocalCloud
+from videogen.comfyui_source import ComfyuiSource
 from videogen.document import Schema
 from videogen.errors import InputError, VideogenError
 from videogen.gpu import Offer

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from videogen import process
-from videogen.clouds import ComfyuiSource, WorkerSpec
+from videogen.clouds import WorkerSpec
 from videogen.clouds.local import LocalCloud
+from videogen.comfyui_source import ComfyuiSource
 from videogen.lease import LeaseTerms
 from videogen.secret import Secret
 from videogen.stack_outputs import Store, StoreAccess

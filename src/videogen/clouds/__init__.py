@@ -9,23 +9,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal, Protocol
 
-from pydantic import Field
-
-from videogen.document import Schema
+from videogen.comfyui_source import ComfyuiSource
 from videogen.gpu import Offer
 from videogen.lease import LeaseTerms
 from videogen.manifest import PhaseName
 from videogen.secret import Secret
 from videogen.stack_outputs import Store, StoreAccess
-
-
-class ComfyuiSource(Schema):
-    """A ComfyUI of this machine to run instead of the stand-in; only the local cloud can."""
-
-    folder: str = ""
-    python: str = ""
-    custom_nodes: str = Field("", alias="customNodes")
-    arguments: str = ""
 
 
 @dataclass(frozen=True)
