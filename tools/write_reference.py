@@ -3,16 +3,24 @@
 write_reference.py [FOLDER]    into FOLDER instead of docs/
 """
 
-import re
+import ast
+import inspect
+import itertools
+import json
 import sys
+import types
+import typing
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import typer.main
+import yaml
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from infra import settings
 from videogen import batch, cli, errors, manifest, phase, project, workflow
 from videogen.document import schemas_in
 
@@ -59,23 +67,67 @@ def files() -> Iterator[str]:
         ("workflows/*/workflow.yaml", workflow.Definition),
         ("workflows/phases/*.yaml", phase.Phase),
         ("models_manifest.yaml", manifest.Manifest),
+        ("Pulumi.*.yaml", settings.Settings),
     ):
         yield f"\n## {name}"
         for one in dict.fromkeys(every_schema(schema)):
-            yield f"\n### {one.__name__}\n\n{(one.__doc__ or '').strip()}\n\n| Key | Type | Default |\n|---|---|---|"
-            for key, field in one.model_fields.items():
+            yield f"\n### {one.__name__}\n\n{(one.__doc__ or '').strip()}\n"
+            yield "| Key | Value | Default | |\n|---|---|---|---|"
+            said = SAID.get(one, {}) | attribute_docs(one)
+            for name_in_code, field in one.model_fields.items():
+                key = field.alias or name_in_code
                 required = field.default is PydanticUndefined and field.default_factory is None
-                default = "required" if required else f"`{field.default}`"
-                kind = str(field.annotation).replace("|", "or")
-                yield f"| `{field.alias or key}` | {kind_in_words(kind)} | {default} |"
+                about = " ".join(said.get(name_in_code, said.get(key, "")).split())
+                default = "required" if required else shown(field.default)
+                yield f"| `{key}` | {words(field.annotation)} | {default} | {about} |"
 
 
-def kind_in_words(kind: str) -> str:
-    """An annotation without module names."""
-    kind = re.sub(r"typing\.Annotated\[(.*?), .*\]", r"\1", kind) if kind.startswith("typing.Annotated") else kind
-    for noise in ("<class '", "'>", "typing.", "videogen.", "manifest.", "workflow.", "batch.", "phase.", "document."):
-        kind = kind.replace(noise, "")
-    return f"`{kind}`" if len(kind) < 70 else "one of several forms"
+SAID = {
+    settings.Settings: {
+        key: value["description"]
+        for key, value in yaml.safe_load((project.root() / "Pulumi.yaml").read_text())["config"].items()
+    }
+}
+"""Schemas whose keys are explained elsewhere, and where."""
+
+PLAIN = {str: "text", int: "integer", float: "number", bool: "true or false", Decimal: "dollars", type(None): "none"}
+
+
+def words(annotation: Any) -> str:
+    """An annotation in words."""
+    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return words(inner[0])
+    if origin is typing.Literal:
+        return " or ".join(f"`{word}`" for word in inner)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(dict.fromkeys(words(one) for one in inner))
+    if origin is tuple:
+        return f"list of {words(inner[0])}"
+    if origin is dict:
+        return f"{words(inner[0])} → {words(inner[1])}"
+    return PLAIN.get(annotation) or f"[{annotation.__name__}](#{annotation.__name__.lower()})"
+
+
+def shown(default: Any) -> str:
+    """A default as it would stand in the file."""
+    if isinstance(default, BaseModel):
+        return "all its defaults"
+    if default is None:
+        return "none"
+    return f"`{json.dumps(default)}`" if not isinstance(default, tuple) else f"`{json.dumps(list(default))}`"
+
+
+def attribute_docs(schema: type[BaseModel]) -> dict[str, str]:
+    """Field → the text that stands below it in the code."""
+    body = ast.parse(inspect.getsource(schema)).body[0]
+    assert isinstance(body, ast.ClassDef)
+    found = {}
+    for before, after in itertools.pairwise(body.body):
+        text = after.value.value if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) else None
+        if isinstance(before, ast.AnnAssign) and isinstance(before.target, ast.Name) and isinstance(text, str):
+            found[before.target.id] = text
+    return found
 
 
 def every_schema(schema: type[BaseModel]) -> Iterator[type[BaseModel]]:

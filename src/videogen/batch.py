@@ -23,7 +23,9 @@ class Limits(Schema):
     attempts: Annotated[int, Field(ge=1, le=10)] = 2
     """Tries a job, the first included."""
     job_minutes: Annotated[float, Field(gt=0)] = 60
+    """Longest time of one try."""
     new_seed_on_bad_output: bool = False
+    """A video that fails its check is tried again with another seed."""
 
 
 class Batch(Schema):
@@ -31,11 +33,16 @@ class Batch(Schema):
 
     version: Literal[1] = Field(alias="schema")
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+    """Small letters, digits and hyphens: it is a folder's name, here and in the bucket."""
     workflow: str
+    """A folder of workflows/."""
     fixed: dict[str, Value] = {}
+    """Values of the workflow's parameters, the same for all jobs."""
     matrix: dict[str, Annotated[tuple[Value, ...], Field(min_length=1)]] = {}
+    """Parameters with several values: each combination is a job."""
     limits: Limits = Limits()
     leave_policy: tuple[str, ...] = ()
+    """What may be outside the phase's policy, on purpose: steps, cfg, denoise, length, sampler, size."""
 
 
 @dataclass(frozen=True)
