@@ -32,8 +32,16 @@ else
   echo "ComfyUI is played by our stand-in: real protocol, real videos, no model. COMFYUI_DIR=… takes a real one."
 fi
 
-trap 'code=$?; trap - EXIT; destroy || true; exit $code' EXIT
-trap 'exit 3' INT TERM
+end() { # the destroy of a demo that was stopped: its words go to a file, since whoever reads us may be gone
+  local code=$?
+  trap - EXIT
+  trap '' INT TERM HUP PIPE
+  destroy >.videogen/demo-destroy.log 2>&1 || code=1
+  cat .videogen/demo-destroy.log || true
+  exit "$code"
+}
+trap end EXIT
+trap 'exit 3' INT TERM HUP
 step "store and workers, proven ready" pulumi up --stack "$stack" --yes --skip-preview --suppress-outputs
 if [ -n "${COMFYUI_DIR:-}" ]; then
   # A ComfyUI before 0.29 has no Uni3C: the main path is then refused before anything is sent.
