@@ -102,10 +102,10 @@ def _fill(wanted: Inputs, place: Store, access: StoreAccess, call: Call) -> None
     text = project.read(path)
     models = manifest.parse(text, project.shown(path))
 
-    def tell(name: str, sent: int, size: int) -> None:
+    def tell(name: str, what: str, done: int, size: int) -> None:
         if call.cancelled.is_set():
             raise Interrupted(f"stopped while {name} was sent to the store")
-        call.say(f"mirror: {name} {spell_bytes(sent)} of {spell_bytes(size)}")
+        call.say(f"mirror: {name} {spell_bytes(done)} of {spell_bytes(size)} {what}")
 
     report = mirror(text, models, store, path.parent, progress=tell)
     for name, reason in report.absent.items():

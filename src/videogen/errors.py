@@ -8,7 +8,10 @@
     ├── StoreError              the object store
     │   ├── StoreUnreachable
     │   ├── ObjectMissing
+    │   ├── ObjectChanged       it was replaced while it was read
+    │   ├── LinkTooSlow         bytes come, but fewer than the floor that was asked for
     │   └── WrongHash           bytes arrived, but not the ones that were named
+    ├── OriginError             where a model comes from did not give it
     ├── DiskFull
     ├── CloudError              whoever rents out workers refused or failed
     │   └── CloudUnknown        it gave no answer to rely on: neither "alive" nor "gone" may be concluded
@@ -94,8 +97,20 @@ class ObjectMissing(StoreError):
     """The bucket has no such object."""
 
 
+class ObjectChanged(StoreError):
+    """The object was replaced between two of its ranges."""
+
+
+class LinkTooSlow(StoreError):
+    """The store gives fewer bytes a second than the floor."""
+
+
 class WrongHash(StoreError):
     """The bytes are not the ones that their name promises."""
+
+
+class OriginError(VideogenError):
+    """Where a model comes from refused, has no such file, or does not answer."""
 
 
 class DiskFull(VideogenError):

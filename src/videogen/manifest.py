@@ -1,119 +1,24 @@
 """The manifest: which model files a worker's disk must hold, byte for byte.
 
-`models_manifest.yaml` is the single source of truth; workflows use a model's `name` and nothing else.
+`models_manifest.yaml` is the single source of truth; workflows use a model's `name` and nothing else. Several entries
+may share a name: variants, of which each phase has one, and a slot, which goes before them once a user has filled it.
 """
 
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from pathlib import PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-from pydantic import Discriminator, Field, Tag, field_validator
+from pydantic import Field
 
 from videogen.document import Document, Schema, did_you_mean
-from videogen.errors import Fault, InputError
+from videogen.errors import InputError
+from videogen.model import ComfyFolder, Folder, LocalFile, Model, PhaseName, Repository, Slot, Source, Url
 
-PhaseName = Literal["a", "b", "c"]
-
-ComfyFolder = Literal[
-    "diffusion_models", "text_encoders", "vae", "clip_vision", "loras", "controlnet", "model_patches",
-    "upscale_models", "checkpoints", "frame_interpolation", "detection",
+__all__ = [
+    "ComfyFolder", "Folder", "LocalFile", "Manifest", "Model", "PhaseName", "Repository", "Slot", "Source", "Url",
+    "digest", "parse", "require",
 ]  # fmt: skip
-"""Folder keys that ComfyUI 0.38 knows; an unknown key would create a new folder type without a word."""
-
-Folder = Literal[
-    "wan2.2", "text_encoders", "lora", "scail", "uni3c", "vae", "clip_vision", "upscale", "frame_interpolation", "sam3"
-]
-"""First folder of a file under `${ROOT}/models`."""
-
-
-class Repository(Schema):
-    """A file of a model repository at a fixed revision."""
-
-    repository: str
-    revision: str
-    path: str
-
-
-class Url(Schema):
-    """A file at an https address."""
-
-    url: str
-
-
-class LocalFile(Schema):
-    """A file of this machine, relative to the manifest's folder."""
-
-    local: str
-
-
-def _kind(source: Any) -> str:
-    if isinstance(source, str):
-        return "word"
-    keys = source if isinstance(source, dict) else vars(source)
-    return next((kind for kind in ("url", "local") if kind in keys), "repository")
-
-
-Source = Annotated[
-    Annotated[Repository, Tag("repository")]
-    | Annotated[Url, Tag("url")]
-    | Annotated[LocalFile, Tag("local")]
-    | Annotated[Literal["bring-your-own", "stand-in"], Tag("word")],
-    Discriminator(_kind),
-]
-"""`bring-your-own`: the user puts the file into the store; `stand-in`: the stand-in ComfyUI writes it."""
-
-
-class Model(Schema):
-    """One weights file."""
-
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
-    role: str
-    file: str
-    comfy_folder: ComfyFolder
-    size: Annotated[int, Field(gt=0)] | None = None
-    sha256: str | None = None
-    source: Source
-    license: str
-    phases: tuple[PhaseName, ...] = ("a", "b", "c")
-    aliases: tuple[str, ...] = ()
-
-    @field_validator("sha256")
-    @classmethod
-    def _sha256(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"[0-9a-f]{64}", value):
-            raise ValueError(f"should be 64 hex digits in lower case, got {len(value)} characters")
-        return value
-
-    @field_validator("file")
-    @classmethod
-    def _file(cls, value: str) -> str:
-        path = PurePosixPath(value)
-        if path.is_absolute() or ".." in path.parts or str(path) != value or len(path.parts) < 2:
-            raise ValueError(
-                f"should be a path inside the models folder such as `vae/{path.name or 'x'}`, got {value!r}"
-            )
-        allowed = Folder.__args__  # type: ignore[attr-defined]  # a Literal's words; typing has no public name for them
-        if path.parts[0] not in allowed:
-            raise ValueError(f"first folder {path.parts[0]!r} is not one of: {', '.join(allowed)}")
-        return value
-
-    @property
-    def runnable(self) -> bool:
-        """Size and hash are known, so that its bytes can be proven."""
-        return self.size is not None and self.sha256 is not None
-
-    @property
-    def folder(self) -> str:
-        """The folder under `${ROOT}/models` that ComfyUI lists for `comfy_folder`."""
-        return PurePosixPath(self.file).parts[0]
-
-    @property
-    def comfy_name(self) -> str:
-        """The name under which ComfyUI lists the file in `comfy_folder`."""
-        return str(PurePosixPath(*PurePosixPath(self.file).parts[1:]))
 
 
 class Manifest(Schema):
@@ -123,20 +28,30 @@ class Manifest(Schema):
     models: tuple[Model, ...]
 
     def select(self, phase: PhaseName) -> "Manifest":
-        """The models of one phase."""
-        return self.model_copy(update={"models": tuple(model for model in self.models if phase in model.phases)})
+        """The models of one phase: of each name the filled slot, else the phase's variant.
+
+        An empty slot stays only where there is no official file, so that who needs it is told what is missing.
+        """
+        here = [model for model in self.models if phase in model.phases]
+        filled = {model.name for model in here if model.slot and not model.is_empty}
+        chosen = [model for model in here if _wins(model, filled)]
+        return self.model_copy(update={"models": tuple(chosen)})
 
     def named(self, name: str) -> Model:
-        """The model of that name; raises `KeyError`."""
+        """The model of that name, the first of its variants; raises `KeyError`."""
         for model in self.models:
             if model.name == name:
                 return model
         raise KeyError(name)
 
+    def matching(self, word: str) -> tuple[Model, ...]:
+        """The entries of a name, or the one of `name/variant`; none for an unknown word."""
+        return tuple(model for model in self.models if word in (model.name, model.id))
+
     @property
     def names(self) -> tuple[str, ...]:
-        """All names, in the file's order."""
-        return tuple(model.name for model in self.models)
+        """All names, each once, in the file's order."""
+        return tuple(dict.fromkeys(model.name for model in self.models))
 
     @property
     def size(self) -> int:
@@ -153,13 +68,23 @@ class Manifest(Schema):
         return found
 
 
-def parse(text: str, name: str) -> Manifest:
-    """The manifest in `text`; raises `InputError` with every fault, also those between entries."""
+def _wins(model: Model, filled: set[str]) -> bool:
+    if model.slot is None:
+        return model.name not in filled
+    return not model.is_empty or model.slot.empty == "missing"
+
+
+def parse(text: str, name: str, *, half_filled: bool = False) -> Manifest:
+    """The manifest in `text`; raises `InputError` with every fault, also those between entries.
+
+    `half_filled` lets slots through whose pair is not filled yet, for whoever fills one after the other.
+    """
     document = Document(text, name)
     manifest = document.load(Manifest)
-    found = list(_between_entries(manifest, document))
+    rules = (_places, _variants, _slots, _aliases) + (() if half_filled else (_pairs,))
+    found = sorted((fault for rule in rules for fault in rule(manifest)), key=lambda fault: document.line(fault[0]))
     if found:
-        raise InputError(found)
+        raise InputError([document.fault(*fault) for fault in found])
     return manifest
 
 
@@ -171,42 +96,104 @@ def digest(text: str) -> str:
 def require(manifest: Manifest, name: str, address: str) -> Model:
     """The model called `name`, ready to run; raises `InputError` at `address` otherwise.
 
-    An alias is told the canonical name; a model without hash and size is not runnable.
+    An alias is told the canonical name; a model without hash and size, and an empty slot, are told how to get one.
     """
     for model in manifest.models:
         if name in model.aliases:
             raise InputError.of(address, f"`{name}` is an alias", f"write its name: `{model.name}`")
-        if model.name == name and not model.runnable:
-            raise InputError.of(
-                address,
-                f"model `{name}` has no size and sha256 in the manifest",
-                f"`videogen models pin {name}` fills them",
-            )
-    try:
-        return manifest.named(name)
-    except KeyError:
-        message = f"no model `{name}` in the manifest"
-        raise InputError.of(address, message, did_you_mean(name, manifest.names)) from None
+    entries = [model for model in manifest.models if model.name == name]
+    if not entries:
+        hint = did_you_mean(name, manifest.names) or "`videogen models list` shows which phases have it"
+        raise InputError.of(address, f"no model `{name}` in the manifest", hint)
+    model = next((model for model in entries if not model.is_empty), entries[0])
+    if model.is_empty:
+        hint = f"`videogen models pin {model.id} --file YOUR.safetensors` fills it"
+        raise InputError.of(address, f"slot `{name}` is empty, and there is no official file for it", hint)
+    if not model.runnable:
+        raise InputError.of(
+            address,
+            f"model `{model.id}` has no size and sha256 in the manifest",
+            f"`videogen models pin {model.id}` fills them",
+        )
+    return model
 
 
-def _between_entries(manifest: Manifest, document: Document) -> Iterator[Fault]:
-    """Two entries may not share a name, a target file (in any letter case) or a name in ComfyUI's list."""
+Found = tuple[tuple[str | int, ...], str, str | None]
+"""Path of keys, what is wrong, what to do."""
+
+
+def _places(manifest: Manifest) -> Iterator[Found]:
+    """Two entries may not share a target file (in any letter case) or a name in ComfyUI's list."""
     models = manifest.models
     rules: Iterable[tuple[str, list[str]]] = (
-        ("name", [model.name for model in models]),
         ("file", [model.file.casefold() for model in models]),
         ("comfy_folder", [f"{model.comfy_folder}/{model.comfy_name}" for model in models]),
     )
     for key, values in rules:
         counts = Counter(values)
-        seen: set[str] = set()
         for index, value in enumerate(values):
-            if counts[value] > 1 and value in seen:
-                first = values.index(value)
-                yield document.fault(("models", index, key), f"is the same as that of models/{first}: {value}")
-            seen.add(value)
-    names = set(manifest.names)
-    for index, model in enumerate(models):
+            if counts[value] > 1 and (first := values.index(value)) < index:
+                yield ("models", index, key), f"is the same as that of models/{first}: {value}", None
+
+
+def _variants(manifest: Manifest) -> Iterator[Found]:
+    """Entries of one name have a variant each, one folder of ComfyUI, and no phase in common."""
+    for index, model in enumerate(manifest.models):
+        for first, other in enumerate(manifest.models[:index]):
+            if other.name != model.name:
+                continue
+            if not (model.variant and other.variant):
+                message = f"is the same as that of models/{first}: {model.name}"
+                yield ("models", index, "name"), message, "entries of one name need a `variant` each"
+                break
+            if model.variant == other.variant:
+                yield ("models", index, "variant"), f"is the same as that of models/{first}: {model.id}", None
+            if model.comfy_folder != other.comfy_folder:
+                message = f"should be that of models/{first}, which has the same name: {other.comfy_folder}"
+                yield ("models", index, "comfy_folder"), message, None
+            common = sorted(set(model.phases) & set(other.phases))
+            if common and bool(model.slot) == bool(other.slot):
+                message = f"models/{first} is {model.name} in phase {', '.join(common)} already"
+                yield ("models", index, "phases"), message, "each phase has one variant of a name"
+
+
+def _slots(manifest: Manifest) -> Iterator[Found]:
+    """Only slots are empty, and what they fall back to exists."""
+    for index, model in enumerate(manifest.models):
+        if model.slot is None:
+            if model.is_empty:
+                yield ("models", index, "source"), "only a slot can be empty", "add `slot: {empty: missing}`"
+            continue
+        if model.is_empty and (model.size or model.sha256):
+            yield ("models", index, "source"), "an empty slot has no size and no sha256", "say where the file is"
+        official = {phase for one in manifest.matching(model.name) if not one.slot for phase in one.phases}
+        without = sorted(set(model.phases) - official)
+        if model.slot.empty == "official" and without:
+            message = f"phase {', '.join(without)} has no official file of the name {model.name}"
+            yield ("models", index, "slot", "empty"), message, "write `missing`"
+        if model.slot.empty == "missing" and official & set(model.phases):
+            yield ("models", index, "slot", "empty"), f"{model.name} has an official file", "write `official`"
+
+
+def _pairs(manifest: Manifest) -> Iterator[Found]:
+    """Slots that belong together are filled together."""
+    for index, model in enumerate(manifest.models):
+        if model.slot and model.slot.pair:
+            pair = next((one for one in manifest.matching(model.slot.pair) if one.slot), None)
+            if pair is None:
+                yield ("models", index, "slot", "pair"), f"no slot `{model.slot.pair}`", None
+            elif pair.is_empty != model.is_empty:
+                empty, full = (pair, model) if pair.is_empty else (model, pair)
+                message = f"{full.id} is filled and {empty.id} is not; they belong together"
+                yield ("models", index, "slot", "pair"), message, f"`videogen models pin {empty.id} --file …`"
+
+
+def _aliases(manifest: Manifest) -> Iterator[Found]:
+    """An alias leads to one name, and is none itself."""
+    names, known = set(manifest.names), dict[str, str]()
+    for index, model in enumerate(manifest.models):
         for alias in model.aliases:
             if alias in names:
-                yield document.fault(("models", index, "aliases"), f"`{alias}` is the name of a model")
+                yield ("models", index, "aliases"), f"`{alias}` is the name of a model", None
+            elif known.setdefault(alias, model.name) != model.name:
+                yield ("models", index, "aliases"), f"`{alias}` is an alias of {known[alias]} already", None

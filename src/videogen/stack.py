@@ -11,9 +11,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from videogen import document, project
-from videogen.document import Document
+from videogen.document import AnySchema, Document
 from videogen.errors import Fault, InputError, ToolMissing, VideogenError
-from videogen.stack_outputs import SECRET, StackOutputs
+from videogen.stack_outputs import SECRET, StackOutputs, StoreOutputs
 
 _SECONDS = 60.0
 _TO_FILE = "pulumi stack output --json --show-secrets"
@@ -25,6 +25,25 @@ def read(stack: str, seconds: float = _SECONDS) -> StackOutputs:
     Raises `ToolMissing` without Pulumi; `InputError` for a stack that is not there, has no workers, or was written by
     another version; `VideogenError` when Pulumi fails or does not answer in time.
     """
+    return _parse(_ask(stack, seconds), f"stack {stack}", stack)
+
+
+def read_file(path: Path) -> StackOutputs:
+    """What a file holds; raises `InputError` with every fault."""
+    return _parse(project.read(path), project.shown(path), None)
+
+
+def read_store(stack: str, seconds: float = _SECONDS) -> StoreOutputs:
+    """The store of a stack, also of one that rents no workers; raises as `read` does."""
+    return _store(_ask(stack, seconds), f"stack {stack}", stack)
+
+
+def read_store_file(path: Path) -> StoreOutputs:
+    """The store that a file names; raises `InputError`."""
+    return _store(project.read(path), project.shown(path), None)
+
+
+def _ask(stack: str, seconds: float) -> str:
     if shutil.which("pulumi") is None:
         raise ToolMissing(
             "pulumi is not on PATH", "`make setup`, then `source tools/env.sh`; or use --outputs FILE.json"
@@ -48,27 +67,37 @@ def read(stack: str, seconds: float = _SECONDS) -> StackOutputs:
         if re.search(r"no stack named|no stack selected", said):
             raise InputError.of(f"stack {stack}", "there is none of that name", f"pulumi up --stack {stack}")
         raise VideogenError(f"pulumi cannot read stack {stack}: {said}", "`source tools/env.sh` sets what it needs")
-    return _parse(done.stdout, f"stack {stack}", stack)
+    return done.stdout
 
 
-def read_file(path: Path) -> StackOutputs:
-    """What a file holds; raises `InputError` with every fault."""
-    return _parse(project.read(path), project.shown(path), None)
+def _json(text: str, name: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise InputError.of(name, f"is not JSON: {error}", f"`{_TO_FILE}` writes it") from None
+
+
+def _store(text: str, name: str, stack: str | None) -> StoreOutputs:
+    found = _json(text, name)
+    if not isinstance(found, dict) or "store" not in found:
+        raise InputError.of(name, "has no store", f"pulumi up --stack {stack or '…'}")
+    return _checked(StoreOutputs, found, name)
 
 
 def _parse(text: str, name: str, stack: str | None) -> StackOutputs:
-    try:
-        found: Any = json.loads(text)
-    except ValueError as error:
-        raise InputError.of(name, f"is not JSON: {error}", f"`{_TO_FILE}` writes it") from None
+    found = _json(text, name)
     if not isinstance(found, dict) or not found.get("workers"):
         raise InputError.of(name, "nothing is rented", f"pulumi up --stack {stack or '…'}")
+    return _checked(StackOutputs, found, name)
+
+
+def _checked(schema: type[AnySchema], found: dict[str, Any], name: str) -> AnySchema:
     try:
-        return StackOutputs.model_validate(found)
+        return schema.model_validate(found)
     except ValidationError as error:
         hint = "written by another version of video-gen? `pulumi up` writes it anew"
         faults = []
-        for fault in document.faults(error, StackOutputs, Document(json.dumps(found), name)):
+        for fault in document.faults(error, schema, Document(json.dumps(found), name)):
             path = fault.address.rpartition(": ")[2]
             hidden = path.split("/")[0] in SECRET  # the message may quote what was found there
             message = "is not what it should be" if hidden else fault.message

@@ -5,7 +5,7 @@ Fields named here are the stack's exports, no more and no fewer; those of `SECRE
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from videogen.document import Schema
 from videogen.manifest import PhaseName
@@ -23,6 +23,8 @@ class Store(Schema):
     """Bucket of models and manifests."""
     outputs: str
     """Bucket of outputs, receipts and logs."""
+    checksums: Literal["content-md5", "none"] = "content-md5"
+    """What goes along with each upload; `none` for a store that answers `Content-MD5` with an error."""
 
 
 class StoreAccess(Schema):
@@ -60,6 +62,17 @@ class StackOutputs(Schema):
     workers: tuple[Worker, ...]
     tokens: dict[str, Secret]
     """Worker's name → token."""
+
+
+class StoreOutputs(Schema):
+    """The part of a stack's exports that leads to its store; stacks that rent nothing have it as well."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    store: Store
+    store_access: StoreAccess = Field(alias="storeAccess")
+    manifest: str = ""
+    """Digest of the manifest that its workers hold; empty for a stack without workers."""
 
 
 SECRET = frozenset({"storeAccess", "tokens"})

@@ -1,22 +1,23 @@
 """The object store: any S3, from `rclone serve s3` on this machine to a cloud's.
 
-No integrity is left to the store (most ignore checksums): models are proven by their own hash, uploads are confirmed by
-HEAD. Requests stay plain, so that every S3 understands them: no checksums, no conditions, no versions.
+No integrity is left to the store alone: models are proven by their own hash, uploads are confirmed by HEAD. Requests
+stay plain, so that every S3 understands them: `Content-MD5` (which a store may be spared), no newer checksums, no
+conditions, no versions.
 """
 
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from videogen import stack_outputs
 from videogen.disk import written
-from videogen.errors import Interrupted, ObjectMissing, StoreError
-from videogen.store_client import BROKEN, StoreClient, code, wait
-from videogen.store_upload import PART, upload
+from videogen.errors import ObjectMissing, StoreError
+from videogen.store_client import StoreClient, code
+from videogen.store_reader import StoreReader
+from videogen.store_upload import PART, digest_header, require_part, upload
 
 _PIECE = 1 << 20
 _ANY = "application/octet-stream"
@@ -59,9 +60,11 @@ class Store:
         self, place: stack_outputs.Store, access: stack_outputs.StoreAccess, *, patience_seconds: float = 30.0
     ) -> None:
         self.models, self.outputs = place.models, place.outputs
+        self.place = place
         self._region = place.region
+        self._digests = place.checksums == "content-md5"
         self._client = StoreClient(place, access, patience_seconds)
-        self._asked: set[tuple[str, str]] = set()
+        self._reader = StoreReader(self._client)
 
     def ensure_buckets(self) -> None:
         """Makes the two buckets where they do not exist yet."""
@@ -81,13 +84,8 @@ class Store:
 
     def head(self, bucket: str, key: str, *, stop: threading.Event | None = None) -> StoredObject | None:
         """What the store says of an object now; nothing when there is none."""
-        look = partial(self._client.s3.head_object, Bucket=bucket, Key=key)
-        try:
-            answer = self._client.ask(look, f"{bucket}/{key}", stop)
-        except ObjectMissing:
-            return None
-        self._asked.add((bucket, key))
-        return StoredObject(bucket, key, int(answer["ContentLength"]), str(answer.get("ETag", "")).strip('"'))
+        found = self._reader.head(bucket, key, stop)
+        return StoredObject(bucket, key, found.size, found.etag) if found else None
 
     def get_bytes(self, bucket: str, key: str) -> bytes:
         """A whole object, for small ones; raises `ObjectMissing`."""
@@ -113,34 +111,39 @@ class Store:
 
         Raises `ObjectMissing`; `StoreError` when the object ends before.
         """
-        if (bucket, key) not in self._asked:
-            # rclone hashes an object when it is first asked for, once for each of the requests that come meanwhile
-            self._found(bucket, key, stop)
-        name = f"{bucket}/{key}"
-        done, last = 0, time.monotonic()
-        while done < length:
-            span = f"bytes={start + done}-{start + length - 1}"
-            get = partial(self._client.s3.get_object, Bucket=bucket, Key=key, Range=span)
-            body = self._client.ask(get, name, stop)["Body"]
-            before = done
-            try:
-                with closing(body):
-                    for piece in body.iter_chunks(_PIECE):
-                        if stop is not None and stop.is_set():
-                            raise Interrupted(f"stopped while reading {name}")
-                        done, last = done + len(piece), time.monotonic()
-                        yield piece
-            except BROKEN as error:
-                if time.monotonic() - last > self._client.patience:
-                    raise self._client.unreachable(error) from error
-                wait(0.2, stop)
-                continue
-            if done == before:
-                raise StoreError(f"{self._client.address}: {name} ends before byte {start + length}")
+        view = memoryview(bytearray(min(_PIECE, length)))
+        for at in range(start, start + length, _PIECE):
+            piece = view[: min(_PIECE, start + length - at)]
+            self.fill(bucket, key, at, piece, stop=stop)
+            yield bytes(piece)
+
+    def fill(
+        self,
+        bucket: str,
+        key: str,
+        start: int,
+        view: memoryview,
+        *,
+        etag: str = "",
+        stop: threading.Event | None = None,
+        tell: Callable[[int], None] | None = None,
+    ) -> None:
+        """Fills `view` with the bytes from `start` on; a connection that breaks goes on where it broke.
+
+        Ask `head` once before many of these: rclone hashes an object when it is first asked for, once for each of the
+        requests that come meanwhile. `etag`: as `head` told it; `tell` gets the bytes of each piece. Raises
+        `ObjectMissing`; `ObjectChanged`; `StoreError` when the object ends before.
+        """
+        self._reader.fill(bucket, key, start, view, etag=etag, stop=stop, tell=tell)
+
+    def hang_up(self, stop: threading.Event) -> None:
+        """Ends the reads that were made with this `stop`, also those that wait for a silent store."""
+        self._reader.hang_up(stop)
 
     def put_bytes(self, bucket: str, key: str, data: bytes, content_type: str = _ANY) -> StoredObject:
         """Stores a small object, confirmed by HEAD."""
-        put = partial(self._client.s3.put_object, Bucket=bucket, Key=key, Body=data, ContentType=content_type)
+        header = digest_header(data, wanted=self._digests)
+        put = partial(self._client.s3.put_object, Bucket=bucket, Key=key, Body=data, ContentType=content_type, **header)
         self._client.ask(put, f"{bucket}/{key}")
         return self._confirmed(bucket, key, len(data))
 
@@ -151,16 +154,29 @@ class Store:
         path: Path,
         content_type: str = _ANY,
         progress: Callable[[int], None] | None = None,
+        known_parts: Sequence[str] | None = None,
     ) -> StoredObject:
-        """Stores a file, confirmed by HEAD; `progress` gets the bytes sent so far, in all, from several threads."""
+        """Stores a file, confirmed by HEAD; `progress` gets the bytes sent so far, in all, from several threads.
+
+        `known_parts`: MD5 of each part of `store_upload.part_size` bytes, from a hash of the whole file; raises
+        `WrongHash` when the file is not that any more.
+        """
         tell = progress or _say_nothing
         size = path.stat().st_size
         if size > PART:
-            upload(self._client, bucket, key, path, content_type, tell)
+            digests = self._digests
+            upload(self._client, bucket, key, path, content_type, tell, digests=digests, known_parts=known_parts)
             return self._confirmed(bucket, key, size)
-        stored = self.put_bytes(bucket, key, path.read_bytes(), content_type)
+        data = path.read_bytes()
+        require_part(path, data, known_parts, 1)
+        stored = self.put_bytes(bucket, key, data, content_type)
         tell(size)
         return stored
+
+    def delete(self, bucket: str, key: str) -> None:
+        """Removes an object; one that is not there is no error."""
+        with suppress(ObjectMissing):
+            self._client.ask(partial(self._client.s3.delete_object, Bucket=bucket, Key=key), f"{bucket}/{key}")
 
     def list(self, bucket: str, prefix: str) -> Iterator[StoredObject]:
         """The objects whose keys begin with `prefix`, in the order of their keys."""

@@ -34,7 +34,7 @@ def base(tmp_path: Path) -> Path:
 
 def test_the_dev_manifest(s3: S3Server) -> None:
     """All stand-ins go into the store, with progress, and the manifest's text with them; the second time nothing moves."""
-    store, told = s3.store(), list[tuple[str, int, int]]()
+    store, told = s3.store(), list[tuple[str, str, int, int]]()
     text = (project.root() / "models_manifest.dev.yaml").read_text()
     dev = manifests.parse(text, "dev")
     first = mirror(text, dev, store, project.root(), progress=lambda *step: told.append(step))
@@ -42,20 +42,20 @@ def test_the_dev_manifest(s3: S3Server) -> None:
 
     assert (first.stored, first.already_there, first.absent) == (dev.names, (), {})
     assert (second.stored, second.already_there) == ((), dev.names)
-    assert {name: (sent, size) for name, sent, size in told} == {m.name: (m.size, m.size) for m in dev.models}
+    assert {what for _, what, _, _ in told} == {"stored"}
+    assert {name: (sent, size) for name, _, sent, size in told} == {m.name: (m.size, m.size) for m in dev.models}
     assert store.get_bytes("models", manifest_key(manifests.digest(text))).decode() == text
 
 
 def test_the_real_manifest(s3: S3Server) -> None:
     """Nothing of the real manifest comes from this machine; for each model the report says what to do."""
     real = project.read_manifest(project.root() / "models_manifest.yaml")
-    absent = mirror("text", real, s3.store(), project.root()).absent
+    report = mirror("text", real, s3.store(), project.root())
 
-    assert set(absent) == set(real.names)
-    assert absent["uni3c"] == "has no size and sha256 in the manifest; `videogen models pin uni3c` fills them"
-    assert absent["scail-2"].startswith(
-        "fetch diffusion_models/wan2.1_14B_SCAIL_2_fp8_scaled.safetensors of Comfy-Org/SCAIL-2"
-    )
+    assert set(report.absent) | set(report.empty) == {model.id for model in real.models}
+    assert report.absent["uni3c"] == "has no size and sha256 in the manifest; `videogen models pin uni3c` fills them"
+    assert report.absent["scail-2/fp8"] == "comes from another machine; `videogen models mirror` fetches it"
+    assert "style-lora-high" in report.empty
 
 
 def test_a_local_file(s3: S3Server, base: Path) -> None:
@@ -81,7 +81,7 @@ def test_wrong_bytes_stay_out(s3: S3Server, base: Path, change: dict[str, object
     [
         ({"local": "weights/none"}, "no such file: "),
         ("bring-your-own", f"bring-your-own: put your file into the store as models/models/sha256/{HASH}"),
-        ({"url": "https://models.example/x"}, "fetch https://models.example/x and put it into the store as models/"),
+        ({"url": "https://models.example/x"}, "comes from another machine; `videogen models mirror` fetches it"),
     ],
 )
 def test_absent_models_are_told_with_the_cure(s3: S3Server, base: Path, source: object, reason: str) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from videogen import manifest, project
 from videogen.errors import InputError
-from videogen.manifest import Manifest
+from videogen.manifest import Manifest, PhaseName
 from videogen.standin.weights import sha256
 
 ENTRY = """
@@ -44,10 +44,13 @@ def faults(entries: str) -> list[str]:
     return [str(fault) for fault in caught.value.faults]
 
 
-def test_both_manifests_have_the_same_names_and_folders(real: Manifest, dev: Manifest) -> None:
-    """A workflow runs on either manifest: same names, listed by ComfyUI in the same folders."""
+@pytest.mark.parametrize("phase", ["a", "b", "c"])
+def test_both_manifests_have_the_same_names_and_folders(real: Manifest, dev: Manifest, phase: PhaseName) -> None:
+    """A workflow runs on either manifest: same names in each phase, listed by ComfyUI in the same folders."""
     assert real.names == dev.names
-    assert [model.comfy_folder for model in real.models] == [model.comfy_folder for model in dev.models]
+    assert {model.name: model.comfy_folder for model in real.select(phase).models} == {
+        model.name: model.comfy_folder for model in dev.select(phase).models
+    }
 
 
 def test_workflows_find_their_models(real: Manifest, dev: Manifest) -> None:
@@ -61,33 +64,49 @@ def test_stand_ins_are_what_the_generator_writes(dev: Manifest) -> None:
     """The hashes of the dev manifest are those of the generator's bytes; they are small and called stand-ins."""
     for model in dev.models:
         assert model.size is not None
-        assert 2 << 20 <= model.size <= 16 << 20
+        assert 1 << 18 <= model.size <= 16 << 20
         assert sha256(model.name, model.size) == model.sha256, f"{model.name}: {sha256(model.name, model.size)}"
         assert model.source == "stand-in"
         assert model.comfy_name.startswith("standin_")
 
 
 def test_real_models_are_pinned_or_not_runnable(real: Manifest) -> None:
-    """Only Uni3C waits for its hash, and a workflow that wants it is told how to get it."""
-    assert [model.name for model in real.models if not model.runnable] == ["uni3c"]
+    """Only Uni3C waits for its hash in phases a and b, and a workflow that wants it is told how to get it."""
+    for phase in ("a", "b"):
+        models = real.select(phase).models
+        assert [model.id for model in models if not model.runnable and not model.is_empty] == ["uni3c"]
     with pytest.raises(InputError, match="videogen models pin uni3c"):
         manifest.require(real, "uni3c", "workflow.yaml: models/1")
+    with pytest.raises(InputError, match="videogen models pin scail-2/fp16"):
+        manifest.require(real.select("c"), "scail-2", "workflow.yaml: models/1")
+
+
+def test_phases_choose_variants(real: Manifest) -> None:
+    """Phase a has the small file of a name, phase c the full one, and both have one file a name."""
+    for phase in ("a", "b", "c"):
+        names = [model.name for model in real.select(phase).models]
+        assert len(names) == len(set(names))
+    assert real.select("a").named("wan2.2-i2v-high").id == "wan2.2-i2v-high/fp8"
+    assert real.select("c").named("wan2.2-i2v-high").id == "wan2.2-i2v-high/fp16"
+    assert real.size == sum(model.size or 0 for model in real.models)
 
 
 def test_every_key_leads_to_one_folder_line(real: Manifest) -> None:
     """The folders of a key are listed once each, in the order of the manifest."""
-    assert real.folders() == {
+    assert real.select("a").folders() == {
         "diffusion_models": ["wan2.2", "scail"],
+        "loras": ["lora"],
         "vae": ["vae"],
         "text_encoders": ["text_encoders"],
         "clip_vision": ["clip_vision"],
+        "checkpoints": ["sam3"],
         "model_patches": ["uni3c"],
     }
 
 
 FAULTS = [
     ("file: wan2.2/wan", "file: ../wan", "m.yaml:5: models/0/file: should be a path inside the models folder such as `vae/wan.safetensors`, got '../wan.safetensors'"),
-    ("file: wan2.2/wan", "file: wan/wan", "m.yaml:5: models/0/file: first folder 'wan' is not one of: wan2.2, text_encoders, lora, scail, uni3c, vae, clip_vision, upscale, frame_interpolation, sam3"),
+    ("file: wan2.2/wan", "file: wan/wan", "m.yaml:5: models/0/file: first folder 'wan' is not one of: wan2.2, text_encoders, lora, scail, uni3c, vae, clip_vision, upscale, frame_interpolation, sam3, checkpoints, controlnet, detection"),
     ("a" * 64, "a" * 63, "m.yaml:8: models/0/sha256: should be 64 hex digits in lower case, got 63 characters"),
     ("comfy_folder: diffusion_models", "comfy_folder: diffusion_model", "m.yaml:6: models/0/comfy_folder: 'diffusion_model' is not one of the words allowed here\nhint: did you mean `diffusion_models`?"),
     ("source: stand-in", "sauce: stand-in", "m.yaml:3: models/0/source: is required"),
@@ -104,9 +123,10 @@ def test_faults_between_entries() -> None:
     """Two entries may not share name, file in any letter case, or the name that ComfyUI lists."""
     twin = ENTRY.replace("wan.safetensors", "WAN.safetensors")
     other_folder = ENTRY.replace("name: wan", "name: wan-b").replace("file: wan2.2/", "file: scail/")
+    other_folder = other_folder.replace("wan-old", "wan-older")
 
     assert faults(ENTRY + twin) == [
-        "m.yaml:13: models/1/name: is the same as that of models/0: wan",
+        "m.yaml:13: models/1/name: is the same as that of models/0: wan\nhint: entries of one name need a `variant` each",
         "m.yaml:15: models/1/file: is the same as that of models/0: wan2.2/wan.safetensors",
     ]
     assert faults(ENTRY + other_folder) == [

@@ -6,7 +6,7 @@ import pytest
 
 from videogen import model_paths, project
 from videogen.errors import InputError
-from videogen.manifest import Manifest
+from videogen.manifest import Manifest, PhaseName
 
 MODELS = Path("/data/models")
 
@@ -27,10 +27,15 @@ def test_text(manifest: Manifest) -> None:
         "  diffusion_models: |-\n"
         "    wan2.2\n"
         "    scail\n"
+        "    upscale\n"
+        '  loras: "lora"\n'
         '  vae: "vae"\n'
         '  text_encoders: "text_encoders"\n'
         '  clip_vision: "clip_vision"\n'
+        '  checkpoints: "sam3"\n'
         '  model_patches: "uni3c"\n'
+        '  frame_interpolation: "frame_interpolation"\n'
+        '  upscale_models: "upscale"\n'
         '  custom_nodes: "/opt/nodes"\n'
     )
 
@@ -81,3 +86,17 @@ def test_each_wrong_folder_is_told(manifest: Manifest) -> None:
         "vae: ComfyUI looks in /comfy/models/vae first, not in /data/models/vae",
         "clip_vision: ComfyUI looks in no folder first, not in /data/models/clip_vision",
     ]
+
+
+@pytest.mark.parametrize("phase", ["a", "b", "c"])
+def test_variants_and_slots_lie_where_comfyui_looks(phase: PhaseName) -> None:
+    """In each phase of the real manifest every chosen file, and the file of every slot, is in a rendered folder."""
+    real = project.read_manifest(project.root() / "models_manifest.yaml")
+    chosen = real.select(phase)
+    folders = chosen.folders()
+
+    assert model_paths.render(chosen, MODELS)
+    assert model_paths.differences(chosen, MODELS, answer(chosen)) == []
+    for model in real.models:
+        if phase in model.phases:
+            assert model.folder in folders[model.comfy_folder]

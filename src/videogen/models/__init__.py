@@ -1,0 +1,1 @@
+"""What `videogen models` does, one verb a module."""
