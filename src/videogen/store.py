@@ -19,7 +19,7 @@ from videogen.store_client import StoreClient, code
 from videogen.store_reader import StoreReader
 from videogen.store_upload import PART, digest_header, require_part, upload
 
-_PIECE = 1 << 20
+_PIECE = 8 << 20
 _ANY = "application/octet-stream"
 
 
@@ -107,7 +107,7 @@ class Store:
     def read(
         self, bucket: str, key: str, start: int, length: int, *, stop: threading.Event | None = None
     ) -> Iterator[bytes]:
-        """`length` bytes from `start` on, in pieces of at most 1 MiB; a connection that breaks goes on where it broke.
+        """`length` bytes from `start` on, in pieces of at most 8 MiB; a connection that breaks goes on where it broke.
 
         Raises `ObjectMissing`; `StoreError` when the object ends before.
         """

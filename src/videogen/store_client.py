@@ -4,6 +4,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from http.client import HTTPException
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -16,7 +17,7 @@ from botocore.parsers import ResponseParserError
 from videogen import stack_outputs
 from videogen.errors import Interrupted, ObjectMissing, StoreError, StoreUnreachable
 
-BROKEN = (NoConnectionError, HTTPClientError, IncompleteReadError, ResponseParserError)
+BROKEN = (NoConnectionError, HTTPClientError, IncompleteReadError, ResponseParserError, HTTPException, OSError)
 """No answer, half an answer, or an answer that is not S3's (a proxy's page)."""
 
 _CONNECTIONS = 32
@@ -27,13 +28,22 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 Answer = TypeVar("Answer")
 
 
+class Busy(Exception):
+    """The store asks for patience; `retry_after` seconds when it says how many."""
+
+    def __init__(self, reason: str, retry_after: float | None = None) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+
+
 class StoreClient:
     """A boto3 client (`s3`) and the patience to use it with; both may be used from many threads."""
 
     def __init__(self, place: stack_outputs.Store, access: stack_outputs.StoreAccess, patience_seconds: float) -> None:
         self.address = place.endpoint or f"S3 in {place.region}"
         self.patience = patience_seconds
-        loopback = urlsplit(place.endpoint).hostname in ("127.0.0.1", "localhost", "::1")
+        self.place, self.access = place, access
+        loopback = is_loopback(urlsplit(place.endpoint).hostname or "")
         self.s3: Any = boto3.session.Session().client(
             "s3",
             endpoint_url=place.endpoint or None,
@@ -70,12 +80,18 @@ class StoreClient:
                 if not _is_busy(error):
                     raise self._refusal(error, name) from error
                 reason: Exception = error
+                said = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("retry-after")
+                asked = seconds(said)
+            except Busy as error:
+                reason, asked = error, error.retry_after
             except BROKEN as error:
-                reason = error
+                reason, asked = error, None
             except BotoCoreError as error:
                 raise StoreError(f"{self.address}: {name}: {error}") from error
-            if time.monotonic() + pause > deadline:
+            if time.monotonic() + max(pause, asked or 0) > deadline:
                 raise self.unreachable(reason) from reason
+            if asked:
+                (stop or threading.Event()).wait(asked)
             wait(pause, stop)
             pause = min(_LONGEST_PAUSE, pause * 2)
 
@@ -88,10 +104,14 @@ class StoreClient:
 
     def _refusal(self, error: ClientError, name: str) -> StoreError:
         answer = error.response.get("Error", {})
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-        if answer.get("Code") in _ABSENT:
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return self.refusal(name, status, str(answer.get("Code", "")), str(answer.get("Message", "")))
+
+    def refusal(self, name: str, status: int, word: str, said: str) -> StoreError:
+        """The error for a request that the store will not serve; `word` is the store's own for the reason."""
+        if word in _ABSENT:
             return ObjectMissing(f"{self.address}: no {name}")
-        message = f"{self.address}: {name}: {answer.get('Code')} {answer.get('Message', '')}".rstrip()
+        message = f"{self.address}: {name}: {word} {said}".rstrip()
         refused = status in (401, 403)
         return StoreError(message, "the keys are wrong or may not do this, or the clock is wrong" if refused else None)
 
@@ -107,6 +127,21 @@ def code(error: StoreError) -> str:
     return str(cause.response.get("Error", {}).get("Code", "")) if isinstance(cause, ClientError) else ""
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, which no proxy of the environment can reach for us."""
+    return host in ("127.0.0.1", "localhost", "::1")
+
+
+def seconds(retry_after: str | None) -> float | None:
+    """What a `Retry-After` says; nothing for none, and for a date, which a wrong clock would make a long wait."""
+    return float(retry_after) if retry_after and retry_after.isdecimal() else None
+
+
+def is_busy(status: int, word: str) -> bool:
+    """Whether the same request may be answered later."""
+    return status == 429 or (status >= 500 and status != 501) or word in _BUSY
+
+
 def _is_busy(error: ClientError) -> bool:
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return status == 429 or (status >= 500 and status != 501) or error.response.get("Error", {}).get("Code") in _BUSY
+    return is_busy(status, error.response.get("Error", {}).get("Code", ""))

@@ -1,0 +1,246 @@
+"""The bytes of objects, as cheaply as Python can: HTTP ranges received straight into the caller's buffers.
+
+boto3 signs and spells addresses; its bodies cost twice the processor time (docs/decisions/0010).
+A range is known by `Content-Range`, not by its status: rclone answers ranges with 200.
+"""
+
+import os
+import re
+import select
+import socket
+import ssl
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from typing import NamedTuple
+from urllib.parse import quote, urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from botocore.httpsession import get_cert_path
+
+from videogen.errors import Interrupted, ObjectChanged, ObjectMissing, StoreError
+from videogen.store_client import BROKEN, Busy, StoreClient, is_busy, is_loopback, seconds, wait
+
+_PIECE = 1 << 20
+_IDLE = 32
+_SAFE = "/-._~"
+
+
+class Described(NamedTuple):
+    """What an answer says of its object; `etag` is empty where the store gives none."""
+
+    size: int
+    etag: str
+
+
+class StoreReader:
+    """Reads objects; may be used from many threads, each request on a connection of its own."""
+
+    def __init__(self, client: StoreClient) -> None:
+        self._client = client
+        self._signer = S3SigV4Auth(
+            Credentials(client.access.key.reveal(), client.access.secret.reveal()), "s3", client.place.region
+        )
+        self._bases: dict[str, str] = {}
+        self._idle: list[tuple[str, HTTPConnection]] = []
+        self._busy: dict[HTTPConnection, threading.Event | None] = {}
+        self._lock = threading.Lock()
+        weakref.finalize(self, _close_all, self._idle)
+
+    def head(self, bucket: str, key: str, stop: threading.Event | None = None) -> Described | None:
+        """What the store says of an object now; nothing when there is none."""
+
+        def look() -> Described:
+            with self._answer("HEAD", bucket, key, None, stop) as answer:
+                return Described(int(answer.headers["Content-Length"] or 0), _etag(answer))
+
+        try:
+            return self._client.ask(look, f"{bucket}/{key}", stop)
+        except ObjectMissing:
+            return None
+
+    def fill(
+        self,
+        bucket: str,
+        key: str,
+        start: int,
+        view: memoryview,
+        *,
+        etag: str = "",
+        stop: threading.Event | None = None,
+        tell: Callable[[int], None] | None = None,
+    ) -> None:
+        """Fills `view` with the object's bytes from `start` on; an answer that breaks goes on where it broke.
+
+        `tell` gets the bytes of each piece. Raises `ObjectMissing`; `ObjectChanged` when its ETag is not `etag`;
+        `StoreError` when the object ends before; `StoreUnreachable`; `Interrupted`.
+        """
+        name = f"{bucket}/{key}"
+        done, last = 0, time.monotonic()
+
+        def receive() -> None:
+            nonlocal done, last
+            span = (start + done, start + len(view) - 1)
+            with self._answer("GET", bucket, key, span, stop) as answer:
+                self._check(answer, name, span, etag)
+                while done < len(view):
+                    count = answer.readinto(view[done : done + _PIECE])
+                    if not count:
+                        if answer.length:
+                            raise HTTPException(f"the connection was closed, {answer.length} bytes too early")
+                        return
+                    done, last = done + count, time.monotonic()
+                    if tell:
+                        tell(count)
+                    if stop is not None and stop.is_set():
+                        raise Interrupted(f"stopped while reading {name}")
+
+        while done < len(view):
+            before = done
+            try:
+                self._client.ask(partial(_once, receive), name, stop)
+            except _Broken as error:
+                if time.monotonic() - last > self._client.patience:
+                    raise self._client.unreachable(error.reason) from error
+                if done == before:
+                    wait(0.2, stop)
+                continue
+            if done == before:
+                if stop is not None and stop.is_set():
+                    raise Interrupted(f"stopped while reading {name}")
+                raise StoreError(f"{self._client.address}: {name} ends before byte {start + len(view)}")
+
+    def hang_up(self, stop: threading.Event) -> None:
+        """Ends the requests that were made with this `stop`, also those that wait for a silent store."""
+        with self._lock:
+            for connection, owner in self._busy.items():
+                if owner is stop and connection.sock:
+                    with suppress(OSError):
+                        connection.sock.shutdown(socket.SHUT_RDWR)
+
+    @contextmanager
+    def _answer(
+        self, method: str, bucket: str, key: str, span: tuple[int, int] | None, stop: threading.Event | None
+    ) -> Iterator[HTTPResponse]:
+        """One request's answer; its connection is used again when the body was read to its end."""
+        url = self._base(bucket) + quote(key, safe=_SAFE)
+        request = AWSRequest(method, url)
+        self._signer.add_auth(request)
+        headers = dict(request.headers.items())
+        if span:
+            headers["Range"] = f"bytes={span[0]}-{span[1]}"
+        connection, target = self._connection(url)
+        with self._lock:
+            self._busy[connection] = stop
+        whole = False
+        try:
+            connection.request(method, target, headers=headers)
+            answer = connection.getresponse()
+            if answer.status >= 300:
+                raise self._refusal(answer, f"{bucket}/{key}")
+            yield answer
+            whole = answer.length == 0
+        finally:
+            with self._lock:
+                del self._busy[connection]
+                if whole and len(self._idle) < _IDLE:
+                    answer.close()
+                    self._idle.append((_server(url), connection))
+                else:
+                    connection.close()
+
+    def _connection(self, url: str) -> tuple[HTTPConnection, str]:
+        """A connection for an address, and what to ask it for; through the environment's proxy, like boto3."""
+        place = urlsplit(url)
+        host = place.hostname or ""
+        proxy = None if is_loopback(host) or proxy_bypass(host) else getproxies().get(place.scheme)
+        target = url if proxy and place.scheme == "http" else place.path
+        with self._lock:
+            for index, (server, connection) in enumerate(self._idle):
+                if server == _server(url) and _is_fresh(connection):
+                    del self._idle[index]
+                    return connection, target
+        near = urlsplit(proxy) if proxy else place
+        patience = self._client.patience
+        if place.scheme == "http":
+            return HTTPConnection(near.hostname or "", near.port, timeout=patience), target
+        trusted = ssl.create_default_context(cafile=os.environ.get("AWS_CA_BUNDLE") or get_cert_path(verify=True))
+        through = HTTPSConnection(near.hostname or "", near.port, timeout=patience, context=trusted)
+        if proxy:
+            through.set_tunnel(host, place.port)
+        return through, target
+
+    def _base(self, bucket: str) -> str:
+        """A bucket's address with a slash at its end, as boto3 spells it for this store's addressing."""
+        if bucket not in self._bases:
+            signed = self._client.s3.generate_presigned_url("get_object", {"Bucket": bucket, "Key": "k"})
+            self._bases[bucket] = signed.partition("?")[0].removesuffix("k")
+        return self._bases[bucket]
+
+    def _check(self, answer: HTTPResponse, name: str, span: tuple[int, int], etag: str) -> None:
+        found = _etag(answer)
+        if etag and found and found != etag:
+            raise ObjectChanged(f"{self._client.address}: {name} was replaced while it was read")
+        said = re.fullmatch(r"bytes (\d+)-\d+/(?:\d+|\*)", answer.headers.get("Content-Range", ""))
+        if (int(said[1]) if said else 0) != span[0]:
+            raise StoreError(
+                f"{self._client.address}: {name}: the answer is not the range {span[0]}-{span[1]} that was asked for",
+                "does a proxy in between drop the header Range?",
+            )
+
+    def _refusal(self, answer: HTTPResponse, name: str) -> Exception:
+        text = answer.read(_PIECE).decode(errors="replace")
+        word, said = (match[1] if (match := re.search(f"<{tag}>(.*?)</{tag}>", text)) else "" for tag in _ERROR)
+        if is_busy(answer.status, word):
+            return Busy(f"{answer.status} {word or answer.reason}", seconds(answer.headers.get("Retry-After")))
+        missing = "NoSuchKey" if answer.status == 404 and not word else ""
+        return self._client.refusal(name, answer.status, word or missing or f"{answer.status} {answer.reason}", said)
+
+
+_ERROR = ("Code", "Message")
+
+
+class _Broken(Exception):
+    """An answer broke off after some bytes; what came is kept."""
+
+    def __init__(self, reason: Exception) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
+def _once(receive: Callable[[], None]) -> None:
+    """Breaks are met by asking for the rest, not for the same again."""
+    try:
+        receive()
+    except BROKEN as error:
+        raise _Broken(error) from error
+
+
+def _etag(answer: HTTPResponse) -> str:
+    return answer.headers.get("ETag", "").strip('"')
+
+
+def _close_all(idle: list[tuple[str, HTTPConnection]]) -> None:
+    for _, connection in idle:
+        connection.close()
+
+
+def _server(url: str) -> str:
+    place = urlsplit(url)
+    return f"{place.scheme}://{place.netloc}"
+
+
+def _is_fresh(connection: HTTPConnection) -> bool:
+    """Whether the other end has neither closed it nor sent what nobody asked for."""
+    if connection.sock is None:
+        return False
+    look = select.poll()
+    look.register(connection.sock, select.POLLIN)
+    return not look.poll(0)
