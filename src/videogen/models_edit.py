@@ -3,7 +3,6 @@
 PyYAML says where each key and value stands; the text is cut there. What comes out is read back and compared.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -151,7 +150,13 @@ def _quoted(text: str, *, inside: bool) -> str:
         plain = not odd and text.isprintable() and yaml.safe_load(f"k: {text}") == {"k": text}
     except yaml.YAMLError:
         plain = False
-    return text if plain else json.dumps(text, ensure_ascii=False)
+    return text if plain else '"' + "".join(_escaped(one) for one in text) + '"'
+
+
+def _escaped(character: str) -> str:
+    if character in '"\\':
+        return "\\" + character
+    return character if character.isprintable() else f"\\U{ord(character):08x}"
 
 
 def _plain(value: Value) -> Any:

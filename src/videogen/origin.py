@@ -20,7 +20,6 @@ from videogen.secret import Secret
 HUB = "https://huggingface.co"
 """Of sources that name a repository; `HF_ENDPOINT` names another one that answers in the same way."""
 HUB_TOKEN = "HF_TOKEN"  # noqa: S105 - the variable's name
-_PIECE = 1 << 20
 _MOST_REDIRECTS = 5
 _CONNECT_SECONDS = 10.0
 _LONGEST_PAUSE = 10.0
@@ -46,8 +45,11 @@ class Origins:
         self._environment = environment
         self._hub = (environment.get("HF_ENDPOINT") or HUB).rstrip("/")
         self._patience = patience_seconds
-        self._client = httpx.Client(
-            timeout=httpx.Timeout(patience_seconds, connect=min(_CONNECT_SECONDS, patience_seconds)),
+        self._timeout = httpx.Timeout(patience_seconds, connect=min(_CONNECT_SECONDS, patience_seconds))
+
+    def _client(self) -> httpx.Client:
+        return httpx.Client(
+            timeout=self._timeout,
             headers={"User-Agent": "videogen", "Accept-Encoding": "identity"},
             follow_redirects=False,
             mounts={f"all://{host}": None for host in ("127.0.0.1", "localhost", "[::1]")},  # never through a proxy
@@ -85,7 +87,7 @@ class Origins:
                     total, skip = _span(answer, done)
                     if size is not None and total is not None and total != size:
                         raise WrongHash(f"{_shown(address)} has {total} bytes, the manifest says {size}")
-                    for piece in answer.iter_bytes(_PIECE):
+                    for piece in answer.iter_raw():  # as they come: a larger piece would be lost where it breaks
                         if stop is not None and stop.is_set():
                             raise Interrupted(f"stopped while reading {_shown(address)}")
                         fresh = piece[min(skip, len(piece)) :]
@@ -94,10 +96,11 @@ class Origins:
                             done += len(fresh)
                             deadline = time.monotonic() + self._patience
                             yield fresh
-                    if total is None or done >= total:
+                    whole = size if total is None else total
+                    if whole is None or done >= whole:
                         return
-                    raise _Busy(f"{_shown(address)} ended at byte {done} of {total}")
-            except (_Busy, httpx.TransportError) as error:
+                    raise _Busy(f"{_shown(address)} ended at byte {done} of {whole}")
+            except (_Busy, httpx.TransportError, httpx.StreamError) as error:
                 self._pause(error, deadline, stop)
 
     @contextmanager
@@ -106,33 +109,25 @@ class Origins:
     ) -> Iterator[tuple[httpx.Response, dict[str, str]]]:
         """The answer behind all redirects, and the headers of the whole way."""
         home, token, said = _origin(address), self._token(address), dict[str, str]()
-        for _ in range(_MOST_REDIRECTS + 1):
-            to_home = token is not None and _origin(address) == home
-            more = {"Authorization": f"Bearer {token.reveal()}"} if token is not None and to_home else {}
-            try:
-                request = self._client.build_request(method, address, headers={**headers, **more})
-            except (httpx.InvalidURL, UnicodeError) as error:
-                raise OriginError(f"{_shown(address)} is no address: {error}") from None
-            answer = self._send(request, address)
-            try:
-                for name, value in answer.headers.items():
-                    said.setdefault(name, value)
-                if not answer.has_redirect_location or (method == "HEAD" and "x-linked-etag" in said):
-                    yield answer, said
-                    return
-                target = urljoin(address, answer.headers["location"])
-            finally:
-                answer.close()
-            if urlsplit(target).scheme != "https" and urlsplit(target).hostname not in LOOPBACK:
-                raise OriginError(f"{_shown(address)} redirects to {_shown(target)}, which is not https")
-            address = target
+        with self._client() as client:
+            for _ in range(_MOST_REDIRECTS + 1):
+                to_home = token is not None and _origin(address) == home
+                more = {"Authorization": f"Bearer {token.reveal()}"} if token is not None and to_home else {}
+                answer = _send(client, method, address, {**headers, **more})
+                try:
+                    for name, value in answer.headers.items():
+                        said.setdefault(name, value)
+                    if not answer.has_redirect_location or (method == "HEAD" and "x-linked-etag" in said):
+                        yield answer, said
+                        return
+                    target = urljoin(address, answer.headers["location"])
+                finally:
+                    answer.close()
+                parts = urlsplit(target)
+                if parts.scheme != "https" and parts.hostname not in LOOPBACK:
+                    raise OriginError(f"{_shown(address)} redirects to {_shown(target)}, which is not https")
+                address = target
         raise OriginError(f"{_shown(address)}: redirects without end")
-
-    def _send(self, request: httpx.Request, address: str) -> httpx.Response:
-        try:
-            return self._client.send(request, stream=True)
-        except httpx.TransportError as error:
-            raise _Busy(f"{_shown(address)}: {type(error).__name__}: {error}") from error
 
     def _refuse(self, answer: httpx.Response, address: str) -> None:
         """Raises unless the answer is the file."""
@@ -177,6 +172,15 @@ class _Busy(Exception):
         super().__init__(message)
         given = (retry_after or "").strip()
         self.seconds = min(float(given), _LONGEST_PAUSE) if given.isdigit() else None
+
+
+def _send(client: httpx.Client, method: str, address: str, headers: dict[str, str]) -> httpx.Response:
+    try:
+        return client.send(client.build_request(method, address, headers=headers), stream=True)
+    except httpx.TransportError as error:
+        raise _Busy(f"{_shown(address)}: {type(error).__name__}: {error}") from error
+    except (httpx.InvalidURL, UnicodeError) as error:
+        raise OriginError(f"{_shown(address)} is no address: {error}") from None
 
 
 def _statement(answer: httpx.Response, said: Mapping[str, str]) -> Statement:

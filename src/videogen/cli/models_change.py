@@ -169,7 +169,10 @@ def prune(
     manifest: ManifestFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Delete models from the bucket that no manifest revision of a range of commits names; lists them first."""
+    """Delete models from the bucket that no manifest revision of a range of commits names; lists them first.
+
+    With --json it asks nothing, and deletes only with --yes.
+    """
     outputs = need_store(stack, file)
     store = client(outputs)
     texts = [*pruning.revisions(project.root(), commits)]
@@ -187,7 +190,7 @@ def prune(
     objects = [{"key": stored.key, "bytes": stored.size} for stored in found.objects]
     said = f"{len(objects)} objects, {gigabytes(found.size)}, named by none of {found.revisions} manifest revisions"
     console.say(said if objects else f"nothing to delete: {said}")
-    sure = bool(objects) and (yes or typer.confirm(f"Delete them from {store.models}?", default=False, err=True))
+    sure = bool(objects) and (yes or (not as_json and _agreed(f"Delete them from {store.models}?")))
     for stored in found.objects if sure else ():
         store.delete(stored.bucket, stored.key)
     if as_json:
@@ -288,6 +291,11 @@ def _url(url: str) -> Url:
         return Url(url=url)
     except ValueError:
         raise InputError.of("--url", f"should be an https address, got {url!r}") from None
+
+
+def _agreed(question: str) -> bool:
+    """What a person says; without one, no."""
+    return typer.confirm(question, default=False, err=True)
 
 
 def _say_half_filled(path: Path, console: Console) -> None:
