@@ -1,34 +1,35 @@
-"""One model from the store to the disk: in ranges, several at once, resumable, and named only when its hash is right.
-
-While it is under way it is `.parts/<sha256>`; the journal `.parts/<sha256>.chunks` names the chunks that are complete,
-each with its CRC-32. After a crash a chunk is trusted when the disk still holds what the journal says, and the whole
-file when its SHA-256 is that of the manifest; so bytes that never reached the disk are found and fetched again.
-"""
+"""Several models from the store to the disk at once, each in several ranges at once."""
 
 import hashlib
+import mmap
 import os
-import re
+import queue
 import threading
-import zlib
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Literal
 
-from videogen.disk import explained, settle
-from videogen.errors import DiskFull, Interrupted, WrongHash
+from videogen.disk import explained
+from videogen.errors import Interrupted, ObjectChanged, StoreError, WrongHash
+from videogen.landing import CHUNK, Landing, Origin
 from videogen.manifest import Model
 from videogen.models_folder import ModelsFolder, described
-from videogen.store import Store, model_key
+from videogen.store import Store, StoredObject
 from videogen.sync_plan import FoundFile, VerifiedFile
 
-CHUNK = 16 << 20
-_RANGES = 4
+CONNECTIONS = min(16, max(8, 4 * (os.cpu_count() or 1)))
+"""One gives 50 to 100 MB/s from a far S3; more than 16 would not fit into the memory that a sync may take."""
+_SPARE = 4
+"""Buffers that wait to be hashed while all connections go on."""
+_FILES = 4
+_ATTEMPTS = 2
 _PIECE = 1 << 20
 
-Advance = Callable[[int, Literal["disk", "store"]], None]
-"""Bytes that are done, and where they were read."""
+Advance = Callable[[str, int, Origin], None]
+"""File, bytes that are done, and where they were read."""
 
 
 def unfetched(model: Model, folder: ModelsFolder) -> int:
@@ -36,135 +37,169 @@ def unfetched(model: Model, folder: ModelsFolder) -> int:
     assert model.size is not None
     assert model.sha256 is not None
     try:
-        return max(0, model.size - (folder.parts / model.sha256).stat().st_blocks * 512)
+        return max(0, model.size - (folder.parts(model.file) / model.sha256).stat().st_blocks * 512)
     except FileNotFoundError:
         return model.size
 
 
-def hash_file(path: Path, advance: Advance, halt: threading.Event) -> tuple[str, FoundFile] | None:
+def hash_file(path: Path, advance: Advance, file: str, halt: threading.Event) -> tuple[str, FoundFile] | None:
     """SHA-256 of a file and what the disk says of it; nothing when it changed meanwhile."""
-    with path.open("rb") as file:
-        before = described(os.fstat(file.fileno()))
+    view = memoryview(bytearray(_PIECE))
+    with path.open("rb", buffering=0) as opened:
+        before = described(os.fstat(opened.fileno()))
         whole = hashlib.sha256()
-        while piece := file.read(_PIECE):
+        while count := opened.readinto(view):
             if halt.is_set():
                 raise Interrupted(f"stopped while hashing {path}")
-            whole.update(piece)
-            advance(len(piece), "disk")
-        after = described(os.fstat(file.fileno()))
+            whole.update(view[:count])
+            advance(file, count, "disk")
+        after = described(os.fstat(opened.fileno()))
     return (whole.hexdigest(), after) if before == after else None
 
 
-def fetch(model: Model, folder: ModelsFolder, store: Store, advance: Advance, halt: threading.Event) -> VerifiedFile:
-    """Brings a model's file into the folder and gives its proof; any failure sets `halt`.
+@dataclass(eq=False)
+class _Underway:
+    """One model, and how many threads hold chunks of it."""
 
-    Raises `WrongHash` or `DiskFull` and then keeps nothing, `StoreError` or `Interrupted` and then keeps what arrived.
-    """
-    assert model.size is not None
-    assert model.sha256 is not None
-    part = folder.parts / model.sha256
-    journal = part.with_suffix(".chunks")
-    if not part.exists():
-        journal.unlink(missing_ok=True)  # of a part that got its name just before a crash
-    try:
-        with explained(part), _opened(part, model.size) as handle:
-            found = _fill(handle, journal, model, store, advance, halt)
-            if found != model.sha256:
-                raise WrongHash(
-                    f"model {model.name}: {store.models}/{model_key(model.sha256)} has sha256 {found}",
-                    "the object in the store is damaged: remove it there and mirror the model again",
-                )
-            os.fsync(handle)
-            proof = VerifiedFile.of(described(os.fstat(handle)), found)
-            target = folder.path / model.file
-            target.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(part, target)
-            settle(target.parent)
-            journal.unlink()
-            return proof
-    except (WrongHash, DiskFull):
-        part.unlink(missing_ok=True)
-        journal.unlink(missing_ok=True)
-        raise
+    model: Model
+    attempt: int = 1
+    landing: Landing | None = None
+    given: int = 0
+    held: int = 0
+    fault: StoreError | None = None
 
 
-@contextmanager
-def _opened(part: Path, size: int) -> Iterator[int]:
-    handle = os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        os.ftruncate(handle, size)
-        yield handle
-    finally:
-        os.close(handle)
+class Downloads:
+    """Brings models into a folder; each of `CONNECTIONS` threads runs `work` until nothing is left."""
 
+    def __init__(
+        self,
+        models: Sequence[tuple[Model, StoredObject]],
+        folder: ModelsFolder,
+        store: Store,
+        advance: Advance,
+        landed: Callable[[Model, VerifiedFile, float], None],
+        again: Callable[[Model, StoreError], None],
+        halt: threading.Event,
+    ) -> None:
+        self._folder, self._store, self._advance = folder, store, advance
+        self._landed, self._again, self._halt = landed, again, halt
+        self._stored = {model.file: stored for model, stored in models}
+        self._waiting = deque(_Underway(model) for model, _ in models)
+        self._active: deque[_Underway] = deque()
+        self._given: set[_Underway] = set()
+        """All their chunks are in somebody's hands."""
+        self._lock = threading.Lock()
+        self._open = len(self._waiting)
+        """Models that are not in place yet."""
+        self._buffers: queue.LifoQueue[mmap.mmap | None] = queue.LifoQueue()
+        for _ in range(CONNECTIONS + _SPARE):
+            self._buffers.put(None)  # made when first needed; used again, because new memory costs page faults
 
-def _fill(handle: int, journal: Path, model: Model, store: Store, advance: Advance, halt: threading.Event) -> str:
-    """Fetches the chunks that are not there yet; gives the SHA-256 of all, read back in order behind the downloads."""
-    assert model.size is not None
-    assert model.sha256 is not None
-    size, key = model.size, model_key(model.sha256)
-    kept = _kept(journal, size)
-
-    def get(chunk: int) -> None:
-        at = chunk * CHUNK
-        crc = 0
-        for piece in store.read(store.models, key, at, min(CHUNK, size - at), stop=halt):
-            _write(handle, piece, at)
-            at += len(piece)
-            crc = zlib.crc32(piece, crc)
-            advance(len(piece), "store")
-        with journal.open("a") as lines:
-            lines.write(f"{chunk} {crc:08x}\n")
-
-    with ThreadPoolExecutor(_RANGES) as pool:
-        chunks = range(-(-size // CHUNK))
-        coming = {chunk: pool.submit(get, chunk) for chunk in chunks if chunk not in kept}
+    def work(self) -> None:
+        """Brings chunk after chunk. Any failure sets `halt` and is raised; what arrived is kept."""
         try:
-            whole = hashlib.sha256()
-            for chunk in chunks:
-                if chunk in coming:
-                    coming[chunk].result()
-                elif _crc(handle, chunk, size) == kept[chunk]:
-                    advance(min(CHUNK, size - chunk * CHUNK), "disk")
-                else:
-                    get(chunk)
-                for piece in _pieces(handle, chunk, size):
-                    if halt.is_set():
-                        raise Interrupted(f"stopped while fetching model {model.name}")
-                    whole.update(piece)
+            while self._open:
+                # the buffer first: who holds a chunk can then always go on, so the hashing never waits for a buffer
+                buffer = self._buffer()
+                job = self._next()
+                if job is None:
+                    self._buffers.put(buffer)
+                    time.sleep(0.01)
+                    continue
+                self._bring(*job, buffer)
         except BaseException:
-            halt.set()
-            pool.shutdown(wait=False, cancel_futures=True)
+            self._halt.set()
             raise
-    return whole.hexdigest()
 
+    def close(self, *, drop: bool = False) -> None:
+        """Ends what is under way, once no thread works any more; with `drop` nothing half-written stays."""
+        for underway in (*self._active, *self._given):
+            if underway.landing:
+                underway.landing.close(drop=drop)
 
-def _kept(journal: Path, size: int) -> dict[int, int]:
-    """Chunk → CRC-32, as the journal of an earlier download says; a line that was cut off is no line."""
-    try:
-        lines = journal.read_text(errors="replace").splitlines(keepends=True)
-    except FileNotFoundError:
-        return {}
-    found = (re.fullmatch(r"(\d+) ([0-9a-f]{8})\n", line) for line in lines)
-    kept = {int(match[1]): int(match[2], 16) for match in found if match}
-    return {chunk: crc for chunk, crc in kept.items() if chunk * CHUNK < size}
+    def _buffer(self) -> mmap.mmap:
+        while True:
+            if self._halt.is_set():
+                raise Interrupted("stopped while fetching models")
+            try:
+                return self._buffers.get(timeout=0.1) or mmap.mmap(-1, CHUNK)
+            except queue.Empty:
+                continue
 
+    def _next(self) -> tuple[_Underway, int] | None:
+        """The next chunk: of some files in turn, so that several are hashed at once; of each file in order."""
+        with self._lock:
+            while self._waiting and len(self._active) < _FILES:
+                self._active.append(self._waiting.popleft())
+            for _ in range(len(self._active)):
+                underway = self._active[0]
+                self._active.rotate(-1)
+                if underway.fault:
+                    continue
+                landing = underway.landing = underway.landing or self._start(underway.model)
+                underway.given += 1
+                underway.held += 1
+                if underway.given == landing.chunks:
+                    self._active.remove(underway)
+                    self._given.add(underway)
+                return underway, underway.given - 1
+            return None
 
-def _crc(handle: int, chunk: int, size: int) -> int:
-    crc = 0
-    for piece in _pieces(handle, chunk, size):
-        crc = zlib.crc32(piece, crc)
-    return crc
+    def _start(self, model: Model) -> Landing:
+        with explained(self._folder.parts(model.file)):
+            tell = partial(self._advance, model.file)
+            return Landing(model, self._stored[model.file], self._folder, self._store, tell)
 
+    def _bring(self, underway: _Underway, chunk: int, buffer: mmap.mmap) -> None:
+        landing = underway.landing
+        assert landing is not None
+        fault: StoreError | None = None
+        free = True
 
-def _pieces(handle: int, chunk: int, size: int) -> Iterator[bytes]:
-    end = min((chunk + 1) * CHUNK, size)
-    for at in range(chunk * CHUNK, end, _PIECE):
-        yield os.pread(handle, min(_PIECE, end - at), at)
+        def release() -> None:
+            nonlocal free
+            if free:
+                free = False
+                self._buffers.put(buffer)
 
+        try:
+            with explained(landing.part):
+                if landing.bring(chunk, memoryview(buffer), release, self._halt):
+                    self._land(underway, landing)
+        except (ObjectChanged, WrongHash) as error:
+            fault = error
+            release()
+        except StoreError as error:
+            raise type(error)(f"model {underway.model.name}: {error.message}", error.hint) from error
+        with self._lock:
+            underway.held -= 1
+            underway.fault = underway.fault or fault
+            over = underway.held == 0 and underway.fault
+        if over:
+            self._again_or_never(underway, landing, over)
 
-def _write(handle: int, data: bytes, at: int) -> None:
-    left = memoryview(data)
-    while left:
-        count = os.pwrite(handle, left, at)
-        left, at = left[count:], at + count
+    def _land(self, underway: _Underway, landing: Landing) -> None:
+        proof = landing.land()
+        self._landed(underway.model, proof, time.monotonic() - landing.began)
+        with self._lock:
+            self._given.remove(underway)
+            self._open -= 1
+
+    def _again_or_never(self, underway: _Underway, landing: Landing, fault: StoreError) -> None:
+        """Once more from the beginning: bytes may be damaged on the way, and an object may be put again."""
+        landing.close(drop=True)
+        if underway.attempt == _ATTEMPTS:
+            raise fault
+        old = self._stored[underway.model.file]
+        found = self._store.head(old.bucket, old.key, stop=self._halt)
+        if found is None or found.size != landing.size:
+            raise fault
+        self._again(underway.model, fault)
+        with self._lock:
+            self._stored[underway.model.file] = found
+            underway.attempt += 1
+            underway.given, underway.fault, underway.landing = 0, None, None
+            if underway in self._given:
+                self._given.remove(underway)
+                self._waiting.appendleft(underway)

@@ -1,6 +1,7 @@
 """A worker's models folder: what lies in it, what of it was proven, and who may change it now.
 
-Beside the models it holds `.verified.json` (the proofs), `.parts/` (downloads under way) and `.lock`.
+Beside the models it holds `.verified.json` (the proofs), `.parts/` (downloads under way) and `.lock`. Models for which
+its disk has no room lie in a second folder, on another disk, and are links here.
 """
 
 import fcntl
@@ -13,10 +14,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
+from typing import Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 
-from videogen.disk import written
+from videogen.disk import settle, written
 from videogen.errors import InputError, Interrupted, VideogenError
 from videogen.manifest import Manifest
 from videogen.sync_plan import FoundFile, VerifiedFile
@@ -24,17 +26,79 @@ from videogen.sync_plan import FoundFile, VerifiedFile
 _RECORD = ".verified.json"
 _PARTS = ".parts"
 _LOCK = ".lock"
-_PROOFS = TypeAdapter(dict[str, VerifiedFile])
+_VERSION = 2
+_SAVE_EVERY = 1.0
+
+
+class _Record(BaseModel, extra="forbid"):
+    version: Literal[2]
+    files: dict[str, VerifiedFile]
 
 
 class ModelsFolder:
-    """One models folder; made when it does not exist."""
+    """One models folder; made when it does not exist. `overflow`: the folder on the other disk, where there is one."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.parts = path / _PARTS
-        self.parts.mkdir(parents=True, exist_ok=True)
+    def __init__(self, path: Path, overflow: Path | None = None) -> None:
+        self.path, self.overflow = path, overflow
+        self.away: frozenset[str] = frozenset()
+        """Files that go to `overflow` when they are fetched."""
+        for folder in (path, overflow):
+            if folder is not None:
+                (folder / _PARTS).mkdir(parents=True, exist_ok=True)
+        self._proofs: dict[str, VerifiedFile] | None = None
+        self._changed: set[Path] = set()
+        self._saved = 0.0
         self._recording = threading.Lock()
+
+    def parts(self, file: str) -> Path:
+        """The folder for a file's download, on the disk where the file will lie."""
+        return self._base(file) / _PARTS
+
+    def _base(self, file: str) -> Path:
+        return self.overflow if self.overflow is not None and file in self.away else self.path
+
+    def place(self, part: Path, file: str) -> None:
+        """Gives a finished download its name; what stood there before, also a link, is replaced and not followed.
+
+        Raises `InputError` when a linked folder would lead out of the models folder.
+        """
+        base = self._base(file)
+        target = base / file
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self._refuse_outside(base, target.parent)
+        os.replace(part, target)
+        if base is not self.path:
+            self._link(file, target)
+        with self._recording:
+            self._changed |= {target.parent, (self.path / file).parent}
+
+    def _link(self, file: str, target: Path) -> None:
+        link = self.path / file
+        link.parent.mkdir(parents=True, exist_ok=True)
+        self._refuse_outside(self.path, link.parent)
+        new = self.path / _PARTS / f"{target.name}.link"
+        new.unlink(missing_ok=True)
+        new.symlink_to(target.absolute())
+        os.replace(new, link)
+
+    @staticmethod
+    def _refuse_outside(base: Path, folder: Path) -> None:
+        if not folder.resolve().is_relative_to(base.resolve()):
+            raise InputError.of(
+                str(folder), f"leads out of {base}, to {folder.resolve()}", "put a folder in place of the link"
+            )
+
+    def adopt(self, shared: Path, manifest: Manifest) -> None:
+        """Links what a folder that nobody may write has of the manifest and this one lacks."""
+        for model in manifest.models:
+            with suppress(OSError):
+                if not (self.path / model.file).exists() and (shared / model.file).stat().st_size == model.size:
+                    self._link(model.file, shared / model.file)
+        self._proofs = {**_read(shared / _RECORD), **self.verified()}
+
+    def remove(self, file: str) -> None:
+        """Removes a file; of a link the link, never what it leads to."""
+        (self.path / file).unlink(missing_ok=True)
 
     def found(self, manifest: Manifest) -> dict[str, FoundFile]:
         """Every file by its path relative to the folder; links lead to what they point at.
@@ -63,26 +127,42 @@ class ModelsFolder:
                     yield str(path.relative_to(self.path))
 
     def verified(self) -> dict[str, VerifiedFile]:
-        """The proofs so far; none when the record is lost or damaged, which only costs the time to hash again."""
-        try:
-            return _PROOFS.validate_json((self.path / _RECORD).read_bytes())
-        except (FileNotFoundError, ValidationError):
-            return {}
+        """The proofs so far; none when the record is lost, damaged or of another version: then all is hashed again."""
+        if self._proofs is None:
+            self._proofs = _read(self.path / _RECORD)
+        return dict(self._proofs)
 
     def record(self, file: str, proof: VerifiedFile) -> None:
-        """Remembers that a file was proven."""
+        """Remembers that a file was proven; on the disk within a second, or at the next `save`."""
         with self._recording:
-            proofs = {**self.verified(), file: proof}
-            text = json.dumps({name: asdict(value) for name, value in sorted(proofs.items())}, indent=1)
+            if self._proofs is None:
+                self._proofs = _read(self.path / _RECORD)
+            self._proofs[file] = proof
+            if time.monotonic() - self._saved > _SAVE_EVERY:
+                self._save()
+
+    def save(self) -> None:
+        """Makes names and proofs survive power loss."""
+        with self._recording:
+            self._save()
+
+    def _save(self) -> None:
+        for folder in self._changed:
+            settle(folder)
+        self._changed.clear()
+        if self._proofs is not None:
+            files = {name: asdict(proof) for name, proof in sorted(self._proofs.items())}
             with written(self.path / _RECORD) as record:
-                record.write(text.encode())
+                record.write(json.dumps({"version": _VERSION, "files": files}, indent=1).encode())
+        self._saved = time.monotonic()
 
     def forget_parts(self, keep: Iterable[str]) -> None:
         """Removes downloads under way, except those of the hashes in `keep`."""
         wanted = set(keep)
-        for path in self.parts.iterdir():
-            if path.stem not in wanted:
-                path.unlink()
+        for folder in (self.path, self.overflow):
+            for path in (folder / _PARTS).iterdir() if folder else ():
+                if path.stem not in wanted:
+                    path.unlink()
 
     @contextmanager
     def locked(self, deadline: float, stop: threading.Event) -> Iterator[None]:
@@ -102,6 +182,13 @@ class ModelsFolder:
             yield
 
 
+def _read(record: Path) -> dict[str, VerifiedFile]:
+    try:
+        return _Record.model_validate_json(record.read_bytes()).files
+    except (FileNotFoundError, NotADirectoryError, ValidationError):
+        return {}
+
+
 def described(status: os.stat_result) -> FoundFile:
     """What the disk says of a file."""
-    return FoundFile(status.st_size, status.st_mtime_ns, status.st_ino)
+    return FoundFile(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)

@@ -1,28 +1,42 @@
 """Makes a worker's models folder equal the manifest.
 
 What was proven earlier and left alone since is believed, so a warm folder takes milliseconds; everything else is hashed
-or fetched. Files that no model names are reported and stay.
+or fetched. Files that no model names are reported; they stay unless their removal was asked for.
 """
 
+import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby
+from itertools import groupby, zip_longest
 from pathlib import Path
 from typing import Literal
 
+from videogen import sync_events as events
 from videogen.disk import require_free, spell_bytes
-from videogen.download import fetch, hash_file, unfetched
-from videogen.errors import Interrupted, NotReady, ObjectMissing, WrongHash
+from videogen.disk_plan import overflowing
+from videogen.download import CONNECTIONS, Downloads, hash_file, unfetched
+from videogen.errors import (
+    DiskFull,
+    Interrupted,
+    LinkTooSlow,
+    NotReady,
+    ObjectMissing,
+    StoreError,
+    VideogenError,
+    WrongHash,
+)
 from videogen.manifest import Manifest, Model
 from videogen.models_folder import ModelsFolder
-from videogen.store import Store, model_key
-from videogen.sync_plan import VerifiedFile, plan
+from videogen.store import Store, StoredObject, model_key
+from videogen.sync_events import SyncEvent
+from videogen.sync_plan import SyncPlan, VerifiedFile, plan
 
-_FILES = 4
+_HASHED_AT_ONCE = 4
 _TELL_EVERY = 0.1
 
 
@@ -51,8 +65,12 @@ class SyncReport:
     unpinned: tuple[str, ...]
     """Not proven and not fetched, because the manifest has no size and hash for them."""
     foreign: tuple[str, ...]
+    """Files that no model names, also those that were removed."""
     fetched_bytes: int
     seconds: float
+    removed: tuple[str, ...] = ()
+    overflow: tuple[str, ...] = ()
+    """Fetched to the container's disk, for which the volume had no room."""
 
 
 def sync(
@@ -63,22 +81,49 @@ def sync(
     progress: Callable[[SyncProgress], None] | None = None,
     stop: threading.Event | None = None,
     deadline_seconds: float,
+    tell: Callable[[SyncEvent], None] | None = None,
+    remove_foreign: bool = False,
+    floor_bytes_per_second: float = 0,
+    floor_window_seconds: float = 30,
+    overflow: Path | None = None,
+    shared: Path | None = None,
 ) -> SyncReport:
     """Returns when every pinned model lies in the folder with the right bytes; other syncs of the folder wait for it.
 
-    What arrived before a failure is used by the next sync. `progress` is called by one thread at a time, at most ten
-    times a second. Raises `ObjectMissing` and `DiskFull` before anything is fetched, `WrongHash`, `StoreUnreachable`,
-    `Interrupted` after `stop` was set, `NotReady` at the deadline.
+    What arrived before a failure is used by the next sync. `progress` and `tell` are called by one thread at a time,
+    progress at most ten times a second. `overflow`: a folder on another disk for the models that do not fit, which
+    become links; `shared`: a models folder that cannot be written, whose files are linked. Raises `ObjectMissing` and
+    `DiskFull` before anything is fetched, `WrongHash`, `StoreUnreachable`, `LinkTooSlow` when less than the floor came
+    within the window, `Interrupted` after `stop` was set, `NotReady` at the deadline.
     """
-    work = _Work(ModelsFolder(models_dir), store, progress, stop or threading.Event(), deadline_seconds)
-    with work.folder.locked(work.deadline, work.stop):
-        found = plan(manifest, work.folder.found(manifest), work.folder.verified())
-        work.total = sum(model.size or 0 for model in found.to_verify + found.to_fetch)
-        work.together(partial(work.verify, model) for model in found.to_verify)
-        verified = tuple(model for model in found.to_verify if model.name in work.proven)
+    work = _Work(ModelsFolder(models_dir, overflow), store, progress, tell, stop or threading.Event(), deadline_seconds)
+    work.floor, work.window = floor_bytes_per_second, floor_window_seconds
+    try:
+        with work.folder.locked(work.deadline, work.stop):
+            return _sync(manifest, work, shared, remove_foreign=remove_foreign)
+    except VideogenError as error:
+        work.say(events.Failed(type(error).__name__, error.message, error.hint))
+        raise
+
+
+def _sync(manifest: Manifest, work: "_Work", shared: Path | None, *, remove_foreign: bool) -> SyncReport:
+    folder = work.folder
+    if shared:
+        folder.adopt(shared, manifest)
+    found = plan(manifest, folder.found(manifest), folder.verified(), remove_foreign=remove_foreign)
+    work.begin(found)
+    try:
+        for file in found.remove:
+            folder.remove(file)
+            work.say(events.Removed(file))
+        work.together([partial(work.verify, model) for model in found.to_verify], _HASHED_AT_ONCE)
+        verified = tuple(model for model in found.to_verify if model.file in work.proven)
         to_fetch = found.to_fetch + tuple(model for model in found.to_verify if model not in verified)
-        work.fetch_all(to_fetch)
-        work.tell_the_end()
+        work.fetch_all(to_fetch, tuple(file for file in found.foreign if file not in found.remove))
+    finally:
+        if work.proven:
+            folder.save()
+    work.tell_the_end()
     return SyncReport(
         present=_names(found.present),
         verified=_names(verified),
@@ -87,6 +132,8 @@ def sync(
         foreign=found.foreign,
         fetched_bytes=work.fetched,
         seconds=time.monotonic() - work.began,
+        removed=found.remove,
+        overflow=_names(model for model in to_fetch if model.file in folder.away),
     )
 
 
@@ -102,23 +149,41 @@ class _Work:
         folder: ModelsFolder,
         store: Store,
         progress: Callable[[SyncProgress], None] | None,
+        listener: Callable[[SyncEvent], None] | None,
         stop: threading.Event,
         deadline_seconds: float,
     ) -> None:
-        self.folder, self.store, self.progress, self.stop = folder, store, progress, stop
+        self.folder, self.store, self.progress, self.listener, self.stop = folder, store, progress, listener, stop
         self.began = time.monotonic()
         self.deadline = self.began + deadline_seconds
         self.halt = threading.Event()
         """Set when all threads shall end: on `stop`, at the deadline, after any failure."""
         self.total = self.done = self.fetched = 0
         self.proven: set[str] = set()
+        self.floor = self.window = 0.0
+        self._samples: deque[tuple[float, int]] | None = None
+        """Moments and bytes fetched by then, of one window; nothing while nobody fetches."""
         self._last_file = ""
         self._told = 0.0
-        self._counting = threading.Lock()
+        self._counting = threading.RLock()
 
-    def together(self, jobs: Iterable[Callable[[], None]]) -> None:
+    def begin(self, found: SyncPlan) -> None:
+        """Says what is to be done."""
+        self.total = sum(model.size or 0 for model in found.to_verify + found.to_fetch)
+        planned = events.Planned(
+            present=_names(found.present),
+            to_verify=_names(found.to_verify),
+            missing=_names(found.missing),
+            wrong=_names(found.wrong),
+            unpinned=_names(found.unpinned),
+            foreign=found.foreign,
+            bytes=self.total,
+        )
+        self.say(planned)
+
+    def together(self, jobs: Sequence[Callable[[], None]], at_once: int) -> None:
         """Does all jobs, some at once; the first failure ends all and is raised."""
-        with ThreadPoolExecutor(_FILES) as pool:
+        with ThreadPoolExecutor(at_once) as pool:
             running = {pool.submit(job) for job in jobs}
             pending = set(running)
             try:
@@ -128,6 +193,7 @@ class _Work:
             finally:
                 if pending:
                     self.halt.set()
+                    self.store.hang_up(self.halt)
                     pool.shutdown(wait=False, cancel_futures=True)
         errors = [error for future in running if not future.cancelled() and (error := future.exception())]
         if errors:  # those that were only told to end by another's failure come last
@@ -135,20 +201,25 @@ class _Work:
 
     def verify(self, model: Model) -> None:
         """Hashes a file that lies there; proven when it is the manifest's."""
-        found = hash_file(self.folder.path / model.file, partial(self._advance, model.file), self.halt)
-        if found and found[0] == model.sha256:
+        found = hash_file(self.folder.path / model.file, self._advance, model.file, self.halt)
+        right = found is not None and found[0] == model.sha256
+        if found and right:
             self.folder.record(model.file, VerifiedFile.of(found[1], found[0]))
-            self.proven.add(model.name)
+            self.proven.add(model.file)
         else:
             with self._counting:
                 self.total += model.size or 0  # to be fetched as well
+        self.say(events.Verified(model.name, model.file, model.size or 0, right))
 
-    def fetch_all(self, models: tuple[Model, ...]) -> None:
-        """Fetches models, after it is sure that the store has them and the disk has room."""
+    def fetch_all(self, models: tuple[Model, ...], foreign: tuple[str, ...]) -> None:
+        """Fetches models, after it is sure that the store has them and the disks have room."""
         self.folder.forget_parts(keep=(model.sha256 or "" for model in models))
-        require_free(self.folder.path, sum(unfetched(model, self.folder) for model in models))
-        absent: list[Model] = []
-        self.together(partial(self._look_up, model, absent) for model in models)
+        if not models:
+            return
+        self._find_room(models, foreign)
+        stored: dict[str, StoredObject] = {}
+        self.together([partial(self._look_up, model, stored) for model in models], CONNECTIONS)
+        absent = [model for model in models if model.file not in stored]
         if absent:
             listed = ", ".join(f"{model.name} ({model_key(model.sha256 or '')})" for model in absent)
             raise ObjectMissing(
@@ -156,32 +227,85 @@ class _Work:
             )
         by_hash = sorted(models, key=lambda model: (-(model.size or 0), model.sha256 or ""))
         groups = [tuple(same) for _, same in groupby(by_hash, key=lambda model: model.sha256)]
-        self.together(partial(self._fetch_same, same) for same in groups)
+        # models with equal bytes share the name of their part, so one after the other
+        for round_ in zip_longest(*groups):
+            self._fetch([(model, stored[model.file]) for model in round_ if model])
 
-    def _look_up(self, model: Model, absent: list[Model]) -> None:
-        stored = self.store.head(self.store.models, model_key(model.sha256 or ""), stop=self.halt)
-        if stored is None:
-            absent.append(model)
-        elif stored.size != model.size:
+    def _find_room(self, models: tuple[Model, ...], foreign: tuple[str, ...]) -> None:
+        folder = self.folder
+        if folder.overflow:
+            free = shutil.disk_usage(folder.path).free
+            folder.away = overflowing(models, free)
+            require_free(folder.overflow, sum(unfetched(one, folder) for one in models if one.file in folder.away))
+        idle = sum((folder.path / file).stat().st_size for file in foreign)
+        hint = "take a larger disk, or free space"
+        hint += f"; files that no model names take {spell_bytes(idle)}" if idle else ""
+        require_free(
+            folder.path, sum(unfetched(one, folder) for one in models if one.file not in folder.away), hint=hint
+        )
+
+    def _look_up(self, model: Model, stored: dict[str, StoredObject]) -> None:
+        found = self.store.head(self.store.models, model_key(model.sha256 or ""), stop=self.halt)
+        if found and found.size != model.size:
             raise WrongHash(
-                f"model {model.name}: {stored.bucket}/{stored.key} holds {stored.size} bytes, not {model.size}",
+                f"model {model.name}: {found.bucket}/{found.key} holds {found.size} bytes, not {model.size}",
                 "the object in the store is damaged: remove it there and mirror the model again",
             )
+        if found:
+            stored[model.file] = found
 
-    def _fetch_same(self, models: tuple[Model, ...]) -> None:
-        """Models with equal bytes share the name of their part, so one after the other."""
-        for model in models:
-            proof = fetch(model, self.folder, self.store, partial(self._advance, model.file), self.halt)
-            self.folder.record(model.file, proof)
+    def _fetch(self, models: Sequence[tuple[Model, StoredObject]]) -> None:
+        downloads = Downloads(models, self.folder, self.store, self._advance, self._landed, self._again, self.halt)
+        self._samples = deque([(time.monotonic(), self.fetched)])
+        full = False
+        try:
+            self.together([downloads.work] * CONNECTIONS, CONNECTIONS)
+        except DiskFull:
+            full = True
+            raise
+        finally:
+            self._samples = None
+            downloads.close(drop=full)
+
+    def _landed(self, model: Model, proof: VerifiedFile, seconds: float) -> None:
+        self.folder.record(model.file, proof)
+        self.proven.add(model.file)
+        self.say(events.Fetched(model.name, model.file, proof.size, seconds, model.file in self.folder.away))
+
+    def _again(self, model: Model, fault: StoreError) -> None:
+        with self._counting:
+            self.total += model.size or 0
+        self.say(events.Again(model.name, fault.message))
 
     def _check_time(self) -> None:
         if self.stop.is_set():
             raise Interrupted("the sync was stopped; what arrived is kept for the next one")
-        if time.monotonic() > self.deadline:
+        now = time.monotonic()
+        if now > self.deadline:
             allowed = self.deadline - self.began
             raise NotReady(
                 f"after {allowed:.0f} s {spell_bytes(self.done)} of {spell_bytes(self.total)} are in place",
                 "what arrived is kept for the next sync; allow more time, or use a store that is nearer",
+            )
+        if self.floor and self._samples is not None:
+            self._check_floor(self._samples, now)
+
+    def _check_floor(self, samples: "deque[tuple[float, int]]", now: float) -> None:
+        """Only what the store owes counts: at the end, or while this machine is busy hashing, slow is no fault."""
+        if self.done >= self.total:
+            return
+        samples.append((now, self.fetched))
+        while len(samples) > 2 and now - samples[1][0] >= self.window:
+            samples.popleft()
+        began, before = samples[0]
+        if now - began < self.window:
+            return
+        rate = (self.fetched - before) / (now - began)
+        if rate < self.floor:
+            raise LinkTooSlow(
+                f"{self.store.models}: {spell_bytes(rate)}/s in the last {now - began:.0f} s, "
+                f"the floor is {spell_bytes(self.floor)}/s",
+                "what arrived is kept for the next sync; use a store that is nearer, or a lower floor",
             )
 
     def _advance(self, file: str, count: int, origin: Literal["disk", "store"]) -> None:
@@ -196,12 +320,21 @@ class _Work:
 
     def tell_the_end(self) -> None:
         """The last progress, which is never left out."""
+        now = time.monotonic()
         if self.total:
-            self._tell(time.monotonic())
+            self.total = self.done
+            self._tell(now)
+        self.say(events.Ended(self.fetched, now - self.began))
 
     def _tell(self, now: float) -> None:
-        if self.progress is None:
-            return
         rate = self.fetched / max(now - self.began, 1e-6)
         eta = (self.total - self.done) / rate if rate else None
-        self.progress(SyncProgress(self._last_file, self.done, self.total, rate, eta))
+        if self.progress:
+            self.progress(SyncProgress(self._last_file, self.done, self.total, rate, eta))
+        self.say(events.Moved(self._last_file, self.done, self.total, rate, eta))
+
+    def say(self, event: SyncEvent) -> None:
+        """Tells whoever listens."""
+        if self.listener:
+            with self._counting:
+                self.listener(event)

@@ -15,7 +15,7 @@ import pytest
 
 from tests.doubles.bad_link import BadLink
 from tests.doubles.s3_server import S3Server
-from videogen.download import CHUNK
+from videogen.landing import CHUNK
 from videogen.errors import DiskFull, InputError, Interrupted, NotReady, ObjectMissing, StoreUnreachable, WrongHash
 from videogen.manifest import Manifest
 from videogen.mirror import mirror
@@ -257,7 +257,7 @@ def test_a_link_that_is_too_slow(s3: S3Server, models: Path) -> None:
     """At the deadline the sync says how far it came, and the next one goes on from there."""
     with BadLink(s3.port) as link:
         store = slow_store(link, s3)
-        with pytest.raises(NotReady, match=r"after 2 s .* MB of 36\.7 MB are in place"):
+        with pytest.raises(NotReady, match=r"after 2 s .* MB of 19\.9 MB are in place"):
             sync(MANIFEST, models, store, deadline_seconds=2)
     report = run(s3.store(), models)
 
@@ -310,14 +310,20 @@ UNCHECKED = (
     CHILD[: CHILD.index("sync(Manifest")]
     + """
 import threading
-from videogen.download import fetch
+from videogen.download import Downloads
+from videogen.errors import DiskFull
 from videogen.models_folder import ModelsFolder
+from videogen.store import model_key
 folder = ModelsFolder(Path(said["models"]))
 model = Manifest.model_validate(said["manifest"]).models[0]
+stored = store.head("models", model_key(model.sha256))
+nothing = lambda *anything: None
+downloads = Downloads([(model, stored)], folder, store, nothing, nothing, nothing, threading.Event())
 try:
-    fetch(model, folder, store, lambda count, origin: None, threading.Event())
+    downloads.work()
 finally:
-    print("left:", list(folder.parts.iterdir()))
+    downloads.close(drop=True)
+    print("left:", list((folder.path / ".parts").iterdir()))
 """
 )
 """The fetch alone, without the look at the disk that a sync takes before it."""

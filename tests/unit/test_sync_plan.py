@@ -10,7 +10,7 @@ from videogen.sync_plan import FoundFile, SyncPlan, VerifiedFile, plan
 
 RIGHT, OTHER = "a" * 64, "b" * 64
 FILE = "vae/x.safetensors"
-FOUND = FoundFile(size=10, mtime_ns=1_000, inode=7)
+FOUND = FoundFile(size=10, mtime_ns=1_000, ctime_ns=1_000, inode=7)
 PROOF = VerifiedFile.of(FOUND, RIGHT)
 
 

@@ -1,0 +1,153 @@
+"""One model's file on its way to the disk: chunks in any order, hashed in theirs, named only when the hash is right.
+
+While it is under way it is `.parts/<sha256>`. The journal `.parts/<sha256>.chunks` gets, chunk by chunk, the SHA-256 of
+everything up to that chunk's end. After a crash the part is read from its beginning, and what is on the disk is trusted
+as far as it hashes to what the journal says; other chunks are fetched again.
+"""
+
+import hashlib
+import os
+import re
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from videogen.disk import begin_writeback, settle
+from videogen.errors import WrongHash
+from videogen.manifest import Model
+from videogen.models_folder import ModelsFolder, described
+from videogen.store import Store, StoredObject
+from videogen.sync_plan import VerifiedFile
+
+CHUNK = 8 << 20
+"""Bytes of one range; each that is under way is held in memory."""
+
+Origin = Literal["disk", "store"]
+Tell = Callable[[int, Origin], None]
+"""Bytes that are done, and where they were read."""
+
+
+class Landing:
+    """A download under way; `bring` may be called from many threads, for each chunk once and in their order."""
+
+    def __init__(self, model: Model, stored: StoredObject, folder: ModelsFolder, store: Store, tell: Tell) -> None:
+        assert model.size is not None
+        assert model.sha256 is not None
+        self.model, self.size, self.sha256 = model, model.size, model.sha256
+        self.chunks = -(-self.size // CHUNK)
+        self.began = time.monotonic()
+        self._stored, self._folder, self._store, self._tell = stored, folder, store, tell
+        self.part = folder.parts(model.file) / self.sha256
+        self._journal = self.part.with_suffix(".chunks")
+        if not self.part.exists():
+            self._journal.unlink(missing_ok=True)  # of a part that got its name just before a crash
+        self._kept = _kept(self._journal, self.size)
+        self._handle = os.open(self.part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        os.ftruncate(self._handle, self.size)
+        self._whole = hashlib.sha256()
+        self._next = 0
+        self._arrived: dict[int, tuple[memoryview, Origin, Callable[[], None]]] = {}
+        self._hashing = False
+        self._lock = threading.Lock()
+
+    def bring(self, chunk: int, buffer: memoryview, release: Callable[[], None], halt: threading.Event) -> bool:
+        """Fetches a chunk, or reads what an earlier download left; true when it was the last, and all are hashed.
+
+        `release` is called once the buffer is free again, perhaps by another thread.
+        """
+        view = buffer[: min(CHUNK, self.size - chunk * CHUNK)]
+        origin: Origin = "store"
+        if chunk in self._kept and os.preadv(self._handle, [view], chunk * CHUNK) == len(view):
+            origin = "disk"
+        else:
+            self._fetch(chunk, view, halt)
+        with self._lock:
+            self._arrived[chunk] = view, origin, release
+            if self._hashing:
+                return False
+            self._hashing = True
+        return self._hash(halt)
+
+    def _fetch(self, chunk: int, view: memoryview, halt: threading.Event) -> None:
+        at, stored = chunk * CHUNK, self._stored
+        tell = self._tell
+        self._store.fill(
+            stored.bucket, stored.key, at, view, etag=stored.etag, stop=halt, tell=lambda count: tell(count, "store")
+        )
+        left = view
+        while left:
+            count = os.pwrite(self._handle, left, at)
+            begin_writeback(self._handle, at, count)
+            left, at = left[count:], at + count
+
+    def _hash(self, halt: threading.Event) -> bool:
+        """Hashes what has arrived, as far as no chunk is missing; one thread at a time does."""
+        while True:
+            with self._lock:
+                if self._next not in self._arrived:
+                    self._hashing = False
+                    return self._next == self.chunks
+                view, origin, release = self._arrived.pop(self._next)
+            try:
+                self._hash_one(self._next, view, origin, halt)
+            finally:
+                release()
+            self._next += 1
+
+    def _hash_one(self, chunk: int, view: memoryview, origin: Origin, halt: threading.Event) -> None:
+        before = self._whole.copy()
+        self._whole.update(view)
+        so_far = self._whole.hexdigest()
+        if origin == "disk" and so_far != self._kept[chunk]:
+            self._fetch(chunk, view, halt)
+            self._whole = before
+            self._whole.update(view)
+            so_far = self._whole.hexdigest()
+        elif origin == "disk":
+            self._tell(len(view), "disk")
+        if self.chunks > 1 and self._kept.get(chunk) != so_far:
+            with self._journal.open("a") as lines:
+                lines.write(f"{chunk} {so_far}\n")
+
+    def land(self) -> VerifiedFile:
+        """Gives the file its name, and its proof; raises `WrongHash`, and the part is of no use then."""
+        found = self._whole.hexdigest()
+        if found != self.sha256:
+            name = f"{self._stored.bucket}/{self._stored.key}"
+            raise WrongHash(
+                f"model {self.model.name}: {name} has sha256 {found}",
+                "the object in the store is damaged: remove it there and mirror the model again",
+            )
+        os.fsync(self._handle)
+        self._folder.place(self.part, self.model.file)
+        proof = VerifiedFile.of(described(os.fstat(self._handle)), found)
+        if self.chunks > 1:
+            self._journal.unlink(missing_ok=True)
+        self.close()
+        return proof
+
+    def close(self, *, drop: bool = False) -> None:
+        """Ends it; with `drop` nothing of it stays on the disk. May be called again."""
+        for _, _, release in self._arrived.values():
+            release()
+        self._arrived.clear()
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
+        if drop:
+            self.part.unlink(missing_ok=True)
+            self._journal.unlink(missing_ok=True)
+            settle(self.part.parent)
+
+
+def _kept(journal: Path, size: int) -> dict[int, str]:
+    """Chunk → SHA-256 up to its end, as an earlier download found it; a line that was cut off is no line."""
+    try:
+        lines = journal.read_text(errors="replace").splitlines(keepends=True)
+    except FileNotFoundError:
+        return {}
+    found = (re.fullmatch(r"(\d+) ([0-9a-f]{64})\n", line) for line in lines)
+    kept = {int(match[1]): match[2] for match in found if match}
+    return {chunk: digest for chunk, digest in kept.items() if chunk * CHUNK < size}
