@@ -21,7 +21,8 @@ HUB = "https://huggingface.co"
 """Of sources that name a repository; `HF_ENDPOINT` names another one that answers in the same way."""
 HUB_TOKEN = "HF_TOKEN"  # noqa: S105 - the variable's name
 _MOST_REDIRECTS = 5
-_CONNECT_SECONDS = 10.0
+_ANSWER_SECONDS = 10.0
+"""Longest silence before the connection is given up; the next one goes on where it was."""
 _LONGEST_PAUSE = 10.0
 
 
@@ -45,7 +46,7 @@ class Origins:
         self._environment = environment
         self._hub = (environment.get("HF_ENDPOINT") or HUB).rstrip("/")
         self._patience = patience_seconds
-        self._timeout = httpx.Timeout(patience_seconds, connect=min(_CONNECT_SECONDS, patience_seconds))
+        self._timeout = httpx.Timeout(min(_ANSWER_SECONDS, patience_seconds))
 
     def _client(self) -> httpx.Client:
         return httpx.Client(

@@ -283,6 +283,23 @@ def test_from_bucket_to_disk(desk: Desk, tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_foreign_files_go_only_when_asked(desk: Desk, tmp_path: Path) -> None:
+    """A file that no model names stays, unless it is asked for and agreed to."""
+    standins(desk, "one")
+    models = tmp_path / "models"
+    (models / "vae").mkdir(parents=True)
+    (models / "vae/mine.safetensors").write_bytes(b"mine")
+    words = ("sync", "--folder", str(models))
+
+    assert "foreign, left alone: vae/mine.safetensors" in desk.models(*words).err
+    refused = desk.models(*words, "--remove-foreign", typed="\n")
+    assert (refused.code, (models / "vae/mine.safetensors").exists()) == (1, True)
+    assert "foreign: vae/mine.safetensors" in refused.err
+    assert "foreign, removed: vae/mine.safetensors" in desk.models(*words, "--remove-foreign", "--yes").err
+    assert not (models / "vae/mine.safetensors").exists()
+    assert desk.models("verify", "--folder", str(models)).code == 0
+
+
 def test_a_stack_without_workers_leads_to_its_store(desk: Desk, tmp_path: Path) -> None:
     """The outputs of a foundation are enough, although it rents nothing."""
     standins(desk, "one")
@@ -427,3 +444,25 @@ def test_import_of_another_folder(desk: Desk, tmp_path: Path) -> None:
 
     assert said.code == 2
     assert "is no models folder of a ComfyUI" in said.err
+
+
+def test_a_stopped_mirror_ends_soon_and_keeps_its_part(desk: Desk) -> None:
+    """SIGTERM in the middle of a download ends the verb with exit code 3, and what arrived stays."""
+    entry, content = desk.hub_entry("large", 40 * MiB)
+    desk.write(entry)
+    assert desk.models("pin", "--stated").code == 0
+    desk.hub.files |= {path.replace("main", COMMIT): found for path, found in desk.hub.files.items()}
+    desk.hub.mood, desk.hub.limit = "slow", 4 * MiB
+    command = [sys.executable, "-m", "videogen.cli", "models", "mirror"]
+    process = subprocess.Popen(command, env={**os.environ, **desk.environment}, stderr=subprocess.PIPE, text=True)
+    part = desk.folder / f"state/mirror/{sha256(content)}.part"
+    deadline = time.monotonic() + 60
+    while not part.exists() or part.stat().st_size < MiB:
+        assert time.monotonic() < deadline
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    process.terminate()
+    _, said = process.communicate(timeout=20)
+
+    assert (process.returncode, said.splitlines()[-1]) == (3, "error: stopped by SIGTERM")
+    assert part.stat().st_size >= MiB

@@ -28,7 +28,7 @@ from videogen.console import Console, duration, gigabytes, table
 from videogen.disk import spell_bytes, written
 from videogen.errors import InputError, OriginError
 from videogen.manifest import Model, Repository, Url
-from videogen.models import adopt
+from videogen.models import adopt, state
 from videogen.models import pin as pins
 from videogen.models import prune as pruning
 from videogen.models_edit import append, change
@@ -133,6 +133,11 @@ def sync(
     phase: Phase = None,
     stack: StoreStack = None,
     file: OutputsFile = None,
+    remove_foreign: Annotated[
+        bool, typer.Option("--remove-foreign", help="Delete files that no model names; lists them and asks.")
+    ] = False,
+    yes: Yes = False,
+    floor: Annotated[float, typer.Option(help="Give up when less than so many MB/s come.", min=0)] = 0,
     minutes: Annotated[float, typer.Option(help="Give up after so long.", min=0.01)] = 120,
     manifest: ManifestFile = None,
     as_json: AsJson = False,
@@ -143,17 +148,30 @@ def sync(
     wanted = wanted.model_copy(update={"models": tuple(m for m in wanted.models if m.phases and not m.is_empty)})
     outputs = need_store(stack, file)
     console = Console(as_json)
+    if remove_foreign and (strange := state.foreign(wanted, folder)):
+        for name in strange:
+            console.say(f"foreign: {name}")
+        if not yes and not _agreed(f"Delete these {len(strange)} files?"):
+            raise typer.Exit(1)
     with Transfers(console) as bars:
 
         def tell(step: syncs.SyncProgress) -> None:
             bars.tell("models", "fetched", step.done_bytes, step.total_bytes)
 
-        report = syncs.sync(wanted, folder.resolve(), client(outputs), progress=tell, deadline_seconds=minutes * 60)
+        report = syncs.sync(
+            wanted,
+            folder.resolve(),
+            client(outputs),
+            progress=tell,
+            deadline_seconds=minutes * 60,
+            remove_foreign=remove_foreign,
+            floor_bytes_per_second=floor * 1e6,
+        )
     console.data(vars(report))
     for name in report.unpinned:
         console.warn(f"{name} was left out: no size and sha256; `videogen models pin {name}` fills them")
     for name in report.foreign:
-        console.say(f"foreign, left alone: {name}")
+        console.say(f"foreign, {'removed' if name in report.removed else 'left alone'}: {name}")
     proven = len(report.present) + len(report.verified)
     console.say(
         f"fetched {len(report.fetched)} models ({spell_bytes(report.fetched_bytes)}), {proven} were there; "

@@ -49,6 +49,14 @@ def on_disk(manifest: Manifest, folder: Path) -> dict[str, State]:
     return states | {model.id: state for state, group in of_group for model in group}
 
 
+def foreign(manifest: Manifest, folder: Path) -> tuple[str, ...]:
+    """The files of a models folder that no model of the manifest names."""
+    if not folder.is_dir():
+        return ()
+    disk = ModelsFolder(folder)
+    return plan(manifest, disk.found(manifest), disk.verified()).foreign
+
+
 def verify_bucket(manifest: Manifest, store: Store, *, read: bool, progress: Progress) -> Iterator[Check]:
     """Each model's object: its size, and with `read` all of its bytes."""
     for model in manifest.models:
