@@ -43,6 +43,7 @@ end() { # the destroy of a demo that was stopped: its words go to a file, since 
 trap end EXIT
 trap 'exit 3' INT TERM HUP
 step "store and workers, proven ready" pulumi up --stack "$stack" --yes --skip-preview --suppress-outputs
+step "every model in the store, proven" videogen models verify --stack "$stack" --read
 if [ -n "${COMFYUI_DIR:-}" ]; then
   # A ComfyUI before 0.29 has no Uni3C: the main path is then refused before anything is sent.
   step "main path" videogen submit "$batch" --stack "$stack" --again || [ $? -eq 2 ]

@@ -1,6 +1,7 @@
-"""Long work on models: a bar a file on a terminal, a line at its begin and end elsewhere."""
+"""Long work on models: a bar a file on a terminal, a line every ten seconds elsewhere."""
 
 import threading
+import time
 from typing import Self
 
 from rich.progress import (
@@ -14,6 +15,8 @@ from rich.progress import (
 )
 
 from videogen.console import Console, gigabytes
+
+_EVERY_SECONDS = 10.0
 
 
 class Transfers:
@@ -32,6 +35,7 @@ class Transfers:
             disable=not self._live,
         )
         self._tasks: dict[str, TaskID] = {}
+        self._said: dict[str, float] = {}
         self._telling = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -47,9 +51,9 @@ class Transfers:
         with self._telling:
             if title not in self._tasks:
                 self._tasks[title] = self._bars.add_task(title, total=size)
-                if not self._live:
-                    known = f" of {gigabytes(size)}" if size else ""
-                    self._console.say(f"{title}: {gigabytes(done)}{known} …")
+                self._said[title] = time.monotonic()
             self._bars.update(self._tasks[title], completed=done)
-            if done == size and not self._live:
-                self._console.say(f"{title}: {gigabytes(done)}")
+            if not self._live and time.monotonic() - self._said[title] >= _EVERY_SECONDS:
+                self._said[title] = time.monotonic()
+                known = f" of {gigabytes(size)}" if size else ""
+                self._console.say(f"{title}: {gigabytes(done)}{known} …")
