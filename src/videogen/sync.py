@@ -81,7 +81,7 @@ def sync(
     progress: Callable[[SyncProgress], None] | None = None,
     stop: threading.Event | None = None,
     deadline_seconds: float,
-    tell: Callable[[SyncEvent], None] | None = None,
+    tell: Callable[[SyncEvent], object] | None = None,
     remove_foreign: bool = False,
     floor_bytes_per_second: float = 0,
     floor_window_seconds: float = 30,
@@ -149,7 +149,7 @@ class _Work:
         folder: ModelsFolder,
         store: Store,
         progress: Callable[[SyncProgress], None] | None,
-        listener: Callable[[SyncEvent], None] | None,
+        listener: Callable[[SyncEvent], object] | None,
         stop: threading.Event,
         deadline_seconds: float,
     ) -> None:

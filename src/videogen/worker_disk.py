@@ -1,10 +1,12 @@
 """A worker's root folder: where everything of it lies, and the manifest that it keeps between boots."""
 
+import os
 import threading
 from pathlib import Path
 
 from videogen import manifest
 from videogen.disk import explained, written
+from videogen.disk_plan import Volume, layout
 from videogen.errors import InputError, ObjectMissing, WrongHash
 from videogen.stack_outputs import Store as Place
 from videogen.stack_outputs import StoreAccess
@@ -13,11 +15,19 @@ _FOLDERS = ("models", "input", "outputs", "temp", "user", "cache/manifests", "re
 
 
 class WorkerDisk:
-    """The folders under one root; made when they do not exist. Raises `InputError` where they cannot be."""
+    """The folders of a workspace; made when they do not exist. Raises `InputError` where they cannot be.
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    `volume`: something is mounted at `<workspace>/data`. Where it can be written, it holds everything, and models that
+    it has no room for lie beside it in `overflow`; where not, its models are `shared` and everything else lies beside.
+    """
+
+    def __init__(self, workspace: Path, *, volume: bool = False) -> None:
+        found = layout(workspace, _kind(workspace / "data") if volume else "none")
+        self.root = root = found.root
+        self.overflow, self.shared = found.overflow, found.shared
         self.models = root / "models"
+        self.sync_log = root / "cache" / "sync.jsonl"
+        """What the last sync did, one event a line (`videogen.sync_events`)."""
         self.comfyui_log = root / "cache" / "comfyui.log"
         try:
             with explained(root):
@@ -48,3 +58,10 @@ class WorkerDisk:
         with written(kept) as file:
             file.write(text.encode())
         return text
+
+
+def _kind(mounted: Path) -> Volume:
+    """A volume that is not there yet is made like any folder, where that can be done."""
+    if mounted.is_dir() and not os.access(mounted, os.W_OK):
+        return "read-only"
+    return "writable"

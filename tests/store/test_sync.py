@@ -15,8 +15,8 @@ import pytest
 
 from tests.doubles.bad_link import BadLink
 from tests.doubles.s3_server import S3Server
-from videogen.landing import CHUNK
 from videogen.errors import DiskFull, InputError, Interrupted, NotReady, ObjectMissing, StoreUnreachable, WrongHash
+from videogen.landing import CHUNK
 from videogen.manifest import Manifest
 from videogen.mirror import mirror
 from videogen.standin.weights import sha256, weights
@@ -416,3 +416,23 @@ def test_a_disk_that_others_fill_meanwhile(s3: S3Server, tmp_path: Path) -> None
     assert "videogen.errors.DiskFull" in errors
     assert "no space left while writing" in errors
     assert out.splitlines() == ["begun", "left: []"]
+
+
+OVERFLOWING = CHILD.replace(
+    "deadline_seconds=60)", 'deadline_seconds=60, overflow=Path(said["models"]).parents[1] / "other")'
+).replace("sync(Manifest", "done = sync(Manifest") + (
+    'print(sorted(done.overflow), [path.name for path in Path(said["models"]).rglob("*") if path.is_symlink()])\n'
+)
+
+
+@pytest.mark.skipif(not CAN_MOUNT, reason="this user cannot mount a small disk")
+def test_a_small_volume_with_the_containers_disk_beside_it(s3: S3Server, store: Store, tmp_path: Path) -> None:
+    """What a volume of 8 MB cannot hold lies on the other disk, linked; the small models stay on the volume."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    prefix = (*SMALL_DISK, str(disk))
+    process = child(s3.place.model_dump(), MANIFEST, disk / "models", prefix, OVERFLOWING)
+    out, errors = process.communicate(timeout=60)
+
+    assert out.splitlines() == ["begun", "['large'] ['large.safetensors']"], errors
+    assert (tmp_path / "other/vae/large.safetensors").stat().st_size == SIZES["large"]
