@@ -14,6 +14,7 @@ import pytest
 from tests.doubles.hub import COMMIT
 from tests.models.conftest import Desk
 from videogen import manifest, project
+from videogen.cli.manifest_options import manifest_path
 from videogen.standin.weights import weights
 from videogen.store import manifest_key, model_key
 
@@ -466,3 +467,52 @@ def test_a_stopped_mirror_ends_soon_and_keeps_its_part(desk: Desk) -> None:
 
     assert (process.returncode, said.splitlines()[-1]) == (3, "error: stopped by SIGTERM")
     assert part.stat().st_size >= MiB
+
+
+def test_lint_tells_a_workflow_the_canonical_name(desk: Desk, tmp_path: Path) -> None:
+    """A workflow that uses an alias, or a name that nobody knows, is told the right one at its line."""
+    real = project.root()
+    text = (real / "models_manifest.dev.yaml").read_text()
+    other = tmp_path / "models.yaml"
+    other.write_text(text.replace("name: scail-2\n", "name: scail-two\n    aliases: [scail-2]\n"))
+    said = desk.models("lint", "--manifest", str(other), VIDEOGEN_PROJECT=str(real))
+
+    assert said.code == 2
+    assert "workflows/scail-uni3c-wan22/workflow.yaml: models/0/model: `scail-2` is an alias" in said.err
+    assert "hint: write its name: `scail-two`" in said.err
+
+
+def test_a_stack_has_its_manifest(desk: Desk) -> None:
+    """With a stack's name its own manifest is meant, without the checkout's."""
+    text = "config:\n  videogen:manifest: other.yaml\n"
+    (desk.folder / "Pulumi.dev.yaml").write_text(text)
+    (desk.folder / "other.yaml").write_text(desk.manifest.read_text())
+
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("VIDEOGEN_PROJECT", str(desk.folder))
+        environment.delenv("VIDEOGEN_MANIFEST", raising=False)
+        assert manifest_path(None, "dev").name == "other.yaml"
+        assert manifest_path(None, None) == manifest_path(None, "unknown") == desk.manifest
+        environment.setenv("VIDEOGEN_MANIFEST", "third.yaml")
+        assert manifest_path(None, "dev").name == "third.yaml"
+
+
+def test_a_folder_that_is_a_file(desk: Desk, tmp_path: Path) -> None:
+    """Where no models folder can be, that is said, and what only reads still works."""
+    standins(desk, "one")
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models/.parts").write_text("")
+    said = desk.models("list", "--folder", str(tmp_path / "models"))
+
+    assert (said.code, "is no models folder to work in" in said.err) == (2, True)
+    assert desk.models("verify", "--folder", str(tmp_path / "models")).code == 1
+
+
+def test_reading_a_whole_bucket_of_aws_names_its_price_first(desk: Desk) -> None:
+    """Traffic that costs money is asked for, and no is the answer where nobody agrees."""
+    real = str(project.root())
+    words = ("verify", "--phase", "a", "--read")
+    said = desk.models(*words, typed="\n", VIDEOGEN_PROJECT=real, VIDEOGEN_STORE_ENDPOINT="")
+
+    assert said.code == 1
+    assert said.err.startswith("reads 61.5 GB from AWS S3: $5.54\nGo on? [y/N]:")

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from videogen.errors import InputError
 from videogen.manifest import Manifest, Model
 from videogen.models_folder import ModelsFolder
 from videogen.store import Store, model_key
-from videogen.sync_plan import plan
+from videogen.sync_plan import SyncPlan, plan
 
 State = Literal["ok", "unproven", "missing", "wrong", "not pinned", "empty"]
 """`ok`: the right bytes, or for a bucket the right size; `unproven`: the right size on a disk, not hashed."""
@@ -39,8 +40,7 @@ def on_disk(manifest: Manifest, folder: Path) -> dict[str, State]:
     states = {model.id: _by_size(model, None) for model in manifest.models}
     if not folder.is_dir():
         return states
-    disk = ModelsFolder(folder)
-    planned = plan(manifest, disk.found(manifest), disk.verified())
+    planned = _planned(manifest, folder)
     of_group: tuple[tuple[State, tuple[Model, ...]], ...] = (
         ("ok", planned.present),
         ("unproven", planned.to_verify),
@@ -53,8 +53,7 @@ def foreign(manifest: Manifest, folder: Path) -> tuple[str, ...]:
     """The files of a models folder that no model of the manifest names."""
     if not folder.is_dir():
         return ()
-    disk = ModelsFolder(folder)
-    return plan(manifest, disk.found(manifest), disk.verified()).foreign
+    return _planned(manifest, folder).foreign
 
 
 def verify_bucket(manifest: Manifest, store: Store, *, read: bool, progress: Progress) -> Iterator[Check]:
@@ -87,6 +86,15 @@ def verify_disk(manifest: Manifest, folder: Path, *, progress: Progress) -> Iter
                 got = _hash(model, iter(lambda: file.read(_PIECE), b""), progress)
             state, detail = ("ok", "") if got == model.sha256 else ("wrong", f"sha256 {got}")
         yield Check(model.id, "disk", state, detail)
+
+
+def _planned(manifest: Manifest, folder: Path) -> SyncPlan:
+    try:
+        disk = ModelsFolder(folder)
+        return plan(manifest, disk.found(manifest), disk.verified())
+    except OSError as error:
+        hint = f"`videogen models verify --folder {folder}` only reads"
+        raise InputError.of(str(folder), f"is no models folder to work in: {error.strerror}", hint) from error
 
 
 def _by_size(model: Model, size: int | None) -> State:
