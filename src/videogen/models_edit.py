@@ -70,7 +70,7 @@ def _set(text: str, index: int, key: str, value: Value) -> str:
             if set(inner) == set(value):
                 for name, one in reversed(inner.items()):
                     if one.value != value[name]:
-                        spelled = _quoted(value[name], inside=True)
+                        spelled = _quoted(value[name])
                         text = text[: one.start_mark.index] + spelled + text[one.end_mark.index :]
                 return text
         if isinstance(found[1], yaml.MappingNode | yaml.SequenceNode) and not found[1].flow_style:
@@ -136,18 +136,18 @@ def _newline(text: str) -> str:
 def _spelled(value: Value) -> str:
     """A value on one line, quoted only where YAML would read it as something else."""
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}: {_quoted(one, inside=True)}" for key, one in value.items()) + "}"
+        return "{" + ", ".join(f"{key}: {_quoted(one)}" for key, one in value.items()) + "}"
     if isinstance(value, str):
-        return _quoted(value, inside=False)
+        return _quoted(value)
     if isinstance(value, int):
         return str(value)
-    return "[" + ", ".join(_quoted(one, inside=True) for one in value) + "]"
+    return "[" + ", ".join(_quoted(one) for one in value) + "]"
 
 
-def _quoted(text: str, *, inside: bool) -> str:
-    odd = set(text) & set(",[]{}") if inside else set()
+def _quoted(text: str) -> str:
+    """A text that YAML reads back as itself, on a line of its own and inside brackets."""
     try:
-        plain = not odd and text.isprintable() and yaml.safe_load(f"k: {text}") == {"k": text}
+        plain = text.isprintable() and yaml.safe_load(f"k: {text}") == yaml.safe_load(f"{{k: {text}}}") == {"k": text}
     except yaml.YAMLError:
         plain = False
     return text if plain else '"' + "".join(_escaped(one) for one in text) + '"'
