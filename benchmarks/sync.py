@@ -26,8 +26,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(HERE))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.doubles.s3_server import S3Server, rclone
 from videogen.manifest import Manifest
@@ -37,7 +36,7 @@ from videogen.sync import sync
 from videogen.sync_plan import VerifiedFile
 
 MiB = 1 << 20
-TOOLS = HERE / ".tools" / "bench"
+TOOLS = Path(__file__).resolve().parents[1] / ".tools" / "bench"
 
 
 @dataclass(frozen=True)
@@ -172,7 +171,16 @@ def peers(s3: S3Server, bucket: Path) -> dict[str, Callable[[Path], None]]:
     return found
 
 
-def cold(title: str, s3: S3Server, folder: Path, manifest: Manifest, repeats: int, *, warm_source: bool) -> None:
+def cold(
+    title: str,
+    s3: S3Server,
+    folder: Path,
+    manifest: Manifest,
+    repeats: int,
+    *,
+    warm_source: bool,
+    svg: Path | None,
+) -> None:
     """Prints one table."""
     store = s3.store()
     for model in manifest.models:  # the server hashes an object when it is first asked for
@@ -193,9 +201,8 @@ def cold(title: str, s3: S3Server, folder: Path, manifest: Manifest, repeats: in
     size = manifest.size / 1e6
     load = " ".join(f"{one:.1f}" for one in os.getloadavg())
     print(f"\n{title}, {repeats} repeats, load average at the end {load}")
-    print(
-        f"{'':15}{'MB/s durable':>13}{'(least–most)':>15}{'until done':>11}{'client':>9}{'server s/GB':>12}{'ours is':>9}"
-    )
+    head = f"{'':15}{'MB/s durable':>13}{'(least–most)':>15}{'until done':>11}"
+    print(f"{head}{'client':>9}{'server s/GB':>12}{'ours is':>9}")
     mine = statistics.median(size / run.durable for run in runs["videogen sync"])
     for name, all_runs in runs.items():
         rates = sorted(size / run.durable for run in all_runs)
@@ -206,6 +213,33 @@ def cold(title: str, s3: S3Server, folder: Path, manifest: Manifest, repeats: in
         ratio = "" if name == "videogen sync" else f"{mine / median:.2f} ×"
         print(f"{name:15}{median:13.0f}{spread:>15}{done:11.0f}{cpu:9.2f}{server:12.2f}{ratio:>9}")
     shutil.rmtree(target)
+    if svg:
+        rates = {name: sorted(size / run.durable for run in each_run) for name, each_run in runs.items()}
+        rows = [(name, statistics.median(all_), all_[0], all_[-1]) for name, all_ in rates.items()]
+        svg.mkdir(parents=True, exist_ok=True)
+        (svg / f"sync-{title.split(maxsplit=1)[0]}.svg").write_text(picture(f"{title}: MB/s until durable", rows))
+
+
+def picture(title: str, rows: list[tuple[str, float, float, float]]) -> str:
+    """An SVG with a bar a tool: name, median, least and most MB/s."""
+    most = max(row[3] for row in rows)
+    bars = []
+    for place, (name, median, low, high) in enumerate(rows):
+        y, x = 44 + 34 * place, [150 + 430 * value / most for value in (median, low, high)]
+        colour = "#2f6feb" if name == "videogen sync" else "#9aa4b2"
+        bars.append(
+            f'<text x="140" y="{y + 15}" text-anchor="end">{name}</text>'
+            f'<rect x="150" y="{y}" width="{x[0] - 150:.0f}" height="20" fill="{colour}"/>'
+            f'<path d="M{x[1]:.0f} {y + 10}H{x[2]:.0f}" stroke="#111" stroke-width="2"/>'
+            f'<text x="{x[2] + 8:.0f}" y="{y + 15}">{median:.0f}</text>'
+        )
+    height = 54 + 34 * len(rows)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="660" height="{height}" font-family="sans-serif" font-size="14"'
+        ">"
+        f'<rect width="660" height="{height}" fill="#fff"/><text x="16" y="26" font-weight="bold">{title}</text>'
+        f"{''.join(bars)}</svg>\n"
+    )
 
 
 def _serves(process: Path, port: int) -> bool:
@@ -243,6 +277,7 @@ def main() -> None:
     options.add_argument("--small", action="store_true", help="a tenth of the bytes, fewer repeats")
     options.add_argument("--warm-source", action="store_true", help="leave the source files in the page cache")
     options.add_argument("--repeats", type=int, default=0)
+    options.add_argument("--svg", type=Path, help="folder for the pictures")
     chosen = options.parse_args()
     big, many = ((4, 100 * MiB), (200, MiB)) if chosen.small else ((4, 1024 * MiB), (2000, MiB))
     repeats = chosen.repeats or (2 if chosen.small else 5)
@@ -257,7 +292,7 @@ def main() -> None:
             manifest = fill(folder / "s3/models", count, size)
             with S3Server(folder / "s3") as s3:
                 title = f"{count} × {size // MiB} MiB cold"
-                cold(title, s3, folder, manifest, repeats, warm_source=chosen.warm_source)
+                cold(title, s3, folder, manifest, repeats, warm_source=chosen.warm_source, svg=chosen.svg)
                 if (count, size) == many:
                     warm(s3, folder)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

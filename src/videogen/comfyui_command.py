@@ -12,11 +12,11 @@ _GPU_DEVICES = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/kfd")
 
 
 def command(settings: WorkerEnvironment, model_paths: Path) -> list[str]:
-    """Listens on loopback only and keeps all that it writes under the worker's root.
+    """Listens on loopback only and keeps all that it writes under the worker's root, where the file `model_paths` is.
 
     Raises `InputError` for a checkout or interpreter that is not there.
     """
-    root = settings.root
+    root = model_paths.parent
     flags = [
         "--listen=127.0.0.1",
         f"--port={settings.comfyui_port}",

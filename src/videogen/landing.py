@@ -79,7 +79,8 @@ class Landing:
         left = view
         while left:
             count = os.pwrite(self._handle, left, at)
-            begin_writeback(self._handle, at, count)
+            if self.chunks > 1:
+                begin_writeback(self._handle, at, count)
             left, at = left[count:], at + count
 
     def _hash(self, halt: threading.Event) -> bool:

@@ -47,6 +47,7 @@ class ModelsFolder:
                 (folder / _PARTS).mkdir(parents=True, exist_ok=True)
         self._proofs: dict[str, VerifiedFile] | None = None
         self._changed: set[Path] = set()
+        self._inside: set[Path] = set()
         self._saved = 0.0
         self._recording = threading.Lock()
 
@@ -81,12 +82,14 @@ class ModelsFolder:
         new.symlink_to(target.absolute())
         os.replace(new, link)
 
-    @staticmethod
-    def _refuse_outside(base: Path, folder: Path) -> None:
+    def _refuse_outside(self, base: Path, folder: Path) -> None:
+        if folder in self._inside:
+            return
         if not folder.resolve().is_relative_to(base.resolve()):
             raise InputError.of(
                 str(folder), f"leads out of {base}, to {folder.resolve()}", "put a folder in place of the link"
             )
+        self._inside.add(folder)
 
     def adopt(self, shared: Path, manifest: Manifest) -> None:
         """Links what a folder that nobody may write has of the manifest and this one lacks."""

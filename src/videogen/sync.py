@@ -38,6 +38,8 @@ from videogen.sync_plan import SyncPlan, VerifiedFile, plan
 
 _HASHED_AT_ONCE = 4
 _TELL_EVERY = 0.1
+_LISTED_FROM = 100
+"""So many models are looked up by one listing of the bucket, fewer by a HEAD each."""
 
 
 @dataclass(frozen=True)
@@ -218,12 +220,17 @@ class _Work:
             return
         self._find_room(models, foreign)
         stored: dict[str, StoredObject] = {}
-        self.together([partial(self._look_up, model, stored) for model in models], CONNECTIONS)
+        if len(models) < _LISTED_FROM:
+            self.together([partial(self._look_up, model, stored) for model in models], CONNECTIONS)
+        else:
+            listed = {each.key: each for each in self.store.list(self.store.models, model_key(""))}
+            for model in models:
+                self._note(model, listed.get(model_key(model.sha256 or "")), stored)
         absent = [model for model in models if model.file not in stored]
         if absent:
-            listed = ", ".join(f"{model.name} ({model_key(model.sha256 or '')})" for model in absent)
+            names = ", ".join(f"{model.name} ({model_key(model.sha256 or '')})" for model in absent)
             raise ObjectMissing(
-                f"bucket {self.store.models} has no bytes of: {listed}", "`videogen models mirror` brings them there"
+                f"bucket {self.store.models} has no bytes of: {names}", "`videogen models mirror` brings them there"
             )
         by_hash = sorted(models, key=lambda model: (-(model.size or 0), model.sha256 or ""))
         groups = [tuple(same) for _, same in groupby(by_hash, key=lambda model: model.sha256)]
@@ -245,7 +252,10 @@ class _Work:
         )
 
     def _look_up(self, model: Model, stored: dict[str, StoredObject]) -> None:
-        found = self.store.head(self.store.models, model_key(model.sha256 or ""), stop=self.halt)
+        self._note(model, self.store.head(self.store.models, model_key(model.sha256 or ""), stop=self.halt), stored)
+
+    @staticmethod
+    def _note(model: Model, found: StoredObject | None, stored: dict[str, StoredObject]) -> None:
         if found and found.size != model.size:
             raise WrongHash(
                 f"model {model.name}: {found.bucket}/{found.key} holds {found.size} bytes, not {model.size}",
