@@ -8,7 +8,7 @@ export BASH_ENV := $(CURDIR)/tools/env.sh
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PYTEST_ARGS ?=
 
-.PHONY: help setup demo test check unit bench reference lock clean
+.PHONY: help pulumi setup demo test check unit bench reference lock clean
 
 help: ## This list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1mmake %-10s\033[0m %s\n", $$1, $$2 } /^## / { printf "\n%s\n", substr($$0, 4) }' Makefile
@@ -23,8 +23,7 @@ test: setup check ## Everything that CI proves.
 
 ## While you work
 
-setup: .venv/.ready ## Python packages (hash-locked), the Pulumi CLI if you have none, the stack dev.
-	@tools/build_pulumi.sh
+setup: pulumi .venv/.ready ## The Pulumi CLI if you have none, Python packages (hash-locked), the stack dev.
 	@tools/init_stack.sh dev
 
 check: .venv/.ready ## Style, types, floors.
@@ -49,6 +48,9 @@ lock: .venv/.ready ## Resolves requirements.lock anew.
 
 clean: ## Removes what can be made again; keeps .videogen/ (state, store) and outputs/ (your videos).
 	@rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+pulumi:
+	@tools/build_pulumi.sh
 
 .venv/.ready: requirements.lock pyproject.toml
 	@echo "python: installing the locked packages into .venv …"

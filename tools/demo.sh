@@ -10,13 +10,23 @@ stack=dev
 batch=batches/demo.yaml
 report=.videogen/demo-seconds.txt
 mkdir -p .videogen
+exec 9>.videogen/demo.lock
+if ! flock --nonblock 9; then
+  echo "error: another demo runs in this checkout" >&2
+  exit 1
+fi
+if videogen status --stack "$stack" --json 2>/dev/null | grep -q '"lease_seconds_left"'; then
+  echo "error: stack $stack has workers, and the demo would end them" >&2
+  echo "hint: pulumi destroy --stack $stack" >&2
+  exit 1
+fi
 : >"$report"
 
 step() { # step NAME COMMAND…: says what it runs, and how long it took
   local name=$1 began=$EPOCHREALTIME code=0
   shift
   printf '\n\033[1m── %s ──\033[0m\n$ %s\n' "$name" "$*"
-  "$@" || code=$?
+  "$@" 9>&- || code=$? # what it starts must not keep the demo's lock
   awk -v name="$name" -v began="$began" -v ended="$EPOCHREALTIME" \
     'BEGIN { printf "%-34s %6.1f s\n", name, ended - began }' | tee -a "$report"
   return "$code"
@@ -33,7 +43,7 @@ else
 fi
 
 end() { # the destroy of a demo that was stopped: its words go to a file, since whoever reads us may be gone
-  local code=$?
+  local code=${stopped:-$?}
   trap - EXIT
   trap '' INT TERM HUP PIPE
   destroy >.videogen/demo-destroy.log 2>&1 || code=1
@@ -41,7 +51,7 @@ end() { # the destroy of a demo that was stopped: its words go to a file, since 
   exit "$code"
 }
 trap end EXIT
-trap 'exit 3' INT TERM HUP
+trap 'stopped=3; exit 3' INT TERM HUP
 step "store and workers, proven ready" pulumi up --stack "$stack" --yes --skip-preview --suppress-outputs
 step "every model in the store, proven" videogen models verify --stack "$stack" --read
 if [ -n "${COMFYUI_DIR:-}" ]; then

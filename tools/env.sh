@@ -31,6 +31,10 @@ _videogen_env() {
   command -v pulumi >/dev/null 2>&1 || PATH=$root/.tools/bin:$PATH
   export PATH=$root/.venv/bin:$root/tools/bin:$PATH
   export VIDEOGEN_CHECKOUT=$root
+  # Engine, plugin and language host talk to each other over loopback, never through a proxy.
+  case ,${NO_PROXY:-}, in *,127.0.0.1,*) ;; *) export NO_PROXY=127.0.0.1,localhost${NO_PROXY:+,$NO_PROXY} ;; esac
+  case ,${no_proxy:-}, in *,127.0.0.1,*) ;; *) export no_proxy=127.0.0.1,localhost${no_proxy:+,$no_proxy} ;; esac
+  export PYTHONUTF8=1 # a checkout in a folder with Japanese letters works in the C locale, too
   export PULUMI_SKIP_UPDATE_CHECK=${PULUMI_SKIP_UPDATE_CHECK:-true}
   export PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION=${PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION:-true}
   # A stack file without a salt takes the one in the state; see tools/bin/pulumi.

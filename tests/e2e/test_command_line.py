@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,6 +148,22 @@ def test_ctrl_c_keeps_what_is_done_and_the_next_submit_goes_on(desk: Desk) -> No
     assert code == 0
     assert json.loads(out)["done"] == 4
     assert desk.renders() == 4
+
+
+def test_ctrl_c_is_heard_while_the_store_is_silent(desk: Desk) -> None:
+    """Ctrl-C ends a submit that waits for a store, at once and with code 3."""
+    with studio.deaf() as endpoint:
+        outputs = json.loads((desk.folder / "outputs.json").read_text())
+        outputs["store"]["endpoint"] = endpoint
+        (desk.folder / "outputs.json").write_text(json.dumps(outputs))
+        process = desk.start("submit", "walk.yaml", "--outputs", "outputs.json")
+        time.sleep(2.5)  # by now it waits for the store
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=5)
+
+    assert process.returncode == 3
+    assert "stopped by SIGINT" in err
+    assert "Traceback" not in err
 
 
 def test_again_renders_anew(desk: Desk) -> None:

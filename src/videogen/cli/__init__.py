@@ -1,4 +1,4 @@
-"""The command line: verbs in the order of use.
+"""Turns a batch file into finished videos on GPUs that are rented only while they work.
 
 Exit codes: 0 done; 1 failed, or some jobs did; 2 what you wrote is wrong; 3 stopped by a cap or a signal.
 """
@@ -36,7 +36,14 @@ def main() -> None:
     except VideogenError as error:
         Console().error(error)
         sys.exit(error.exit_code)
+    except _Signal as caught:
+        Console().error(Interrupted(f"stopped by {caught}"))
+        sys.exit(Interrupted.exit_code)
+
+
+class _Signal(BaseException):
+    """No `Exception`: a library that tries again after every error must not try again after Ctrl-C."""
 
 
 def _interrupt(number: int, _frame: FrameType | None) -> None:
-    raise Interrupted(f"stopped by {signal.Signals(number).name}")
+    raise _Signal(signal.Signals(number).name)

@@ -1,34 +1,34 @@
 """`videogen lint`: a batch is checked on this machine, before anything is rented."""
 
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 
 from videogen import prepare, project
+from videogen.cli.manifest_options import ManifestFile, manifest_path, phase_name, stack_setting
 from videogen.cli.options import AsJson
 from videogen.console import Console, counted, table
-from videogen.errors import InputError
-from videogen.manifest import PhaseName
 
 
 def lint(
     batch: Annotated[Path, typer.Argument(help="The batch file.")],
-    phase: Annotated[str, typer.Option("--phase", "-p", help="a, b or c.")] = "a",
-    manifest: Annotated[
-        Path | None, typer.Option(help="Models to check against.  [default: models_manifest.yaml]")
-    ] = None,
+    stack: Annotated[
+        str, typer.Option("--stack", "-s", help="Stack whose file says phase and models; Pulumi is not asked.")
+    ] = "dev",
+    phase: Annotated[str | None, typer.Option("--phase", "-p", help="a, b or c.  [default: the stack's, or a]")] = None,
+    manifest: ManifestFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Check a batch: its keys, values, workflow, models and input files. All faults at once."""
-    if phase not in ("a", "b", "c"):
-        raise InputError.of("--phase", f"{phase!r} is not a phase", "one of: a, b, c")
-    models = project.read_manifest(manifest or project.root() / "models_manifest.yaml")
-    found = prepare.prepare(batch, cast("PhaseName", phase), models)
+    project.read(project.root() / f"Pulumi.{stack}.yaml")
+    wanted = phase_name(phase or stack_setting(stack, "phase") or "a")
+    found = prepare.prepare(batch, wanted, project.read_manifest(manifest_path(manifest, stack)))
     shown = table("job", "parameters")
     for job in found.jobs:
         shown.add_row(job.id, job.label)
     jobs = [{"id": job.id, "parameters": job.parameters, "models": job.models} for job in found.jobs]
     console = Console(as_json)
-    console.data({"batch": found.batch.name, "workflow": found.workflow.name, "phase": phase, "jobs": jobs}, shown)
-    console.say(f"{project.shown(batch.resolve())}: {counted(len(jobs), 'job')}, no faults")
+    console.data({"batch": found.batch.name, "workflow": found.workflow.name, "phase": wanted, "jobs": jobs}, shown)
+    where = project.shown(batch.resolve())
+    console.say(f"{where}: {counted(len(jobs), 'job')} for phase {wanted}, no faults")

@@ -30,13 +30,17 @@ def manifest_path(file: Path | None, stack_name: str | None) -> Path:
     """The file that was named, else that of the stack's settings, else the checkout's."""
     if file:
         return file
-    named = os.environ.get("VIDEOGEN_MANIFEST")
-    settings = project.root() / f"Pulumi.{stack_name}.yaml"
-    if not named and stack_name and settings.is_file():
-        found = yaml.safe_load(project.read(settings))
-        config = found.get("config") if isinstance(found, dict) else None
-        named = config.get("videogen:manifest") if isinstance(config, dict) else None
+    named = os.environ.get("VIDEOGEN_MANIFEST") or (stack_setting(stack_name, "manifest") if stack_name else None)
     return project.root() / (named or "models_manifest.yaml")
+
+
+def stack_setting(stack_name: str, key: str) -> str | None:
+    """What the stack's file says for a key; nothing without a file. Pulumi is not asked."""
+    settings = project.root() / f"Pulumi.{stack_name}.yaml"
+    found = yaml.safe_load(project.read(settings)) if settings.is_file() else None
+    config = found.get("config") if isinstance(found, dict) else None
+    value = config.get(f"videogen:{key}") if isinstance(config, dict) else None
+    return str(value) if value is not None else None
 
 
 def read(path: Path, *, half_filled: bool = False) -> tuple[str, Manifest]:

@@ -58,7 +58,7 @@ def _worker(worker: Worker, token: Secret) -> dict[str, Any]:
     found: dict[str, Any] = {"name": worker.name, "cloud": worker.cloud, "gpu": worker.gpu, "url": worker.url}
     try:
         headers = {"Authorization": f"Bearer {token.reveal()}"}
-        answer = httpx.get(f"{worker.agent}/status", headers=headers, timeout=ANSWER_SECONDS)
+        answer = httpx.get(f"{worker.agent}/status", headers=headers, timeout=ANSWER_SECONDS, trust_env=False)
         answer.raise_for_status()
         said = WorkerStatus.model_validate_json(answer.text)
     except (httpx.HTTPError, ValueError) as error:
