@@ -99,22 +99,29 @@ def test_nothing_in_infra_shadows_a_package() -> None:
     assert modules & (packages_distributions().keys() - {"infra"}) <= {"__main__", "__init__", "__pycache__"}
 
 
-def test_components_end_with_their_outputs() -> None:
-    """Each Pulumi component registers its outputs in the last line of its constructor, under a token of ours."""
-    for path in tracked("infra/*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ClassDef) and "ComponentResource" in ast.unparse(ast.Module([*node.bases], [])):
-                init = next(item for item in node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__")
-                assert "register_outputs" in ast.unparse(init.body[-1]), f"{path.name}: {node.name}"
-                assert f"videogen:infra:{node.name}" in ast.unparse(init), f"{path.name}: {node.name}"
+def test_resources_have_tokens_of_ours() -> None:
+    """Each resource class of the program is `videogen:index:<its name>`, a type that the plugin serves."""
+    declared = {
+        node.name: ast.unparse(node)
+        for path in tracked("infra/*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef) and any("Resource" in ast.unparse(base) for base in node.bases)
+    }
+    served = "\n".join(path.read_text() for path in tracked("infra/provider/*.py"))
+
+    assert set(declared) == {"GpuWorker", "LocalStore"}
+    for name, code in declared.items():
+        assert f"videogen:index:{name}" in code, name
+        assert f'"videogen:index:{name}"' in served, name
 
 
 def test_no_node_numbers() -> None:
-    """Code and definitions find nodes by title: no quoted number stands as a key of a graph in src/ or a workflow."""
+    """Code and definitions find nodes by title: no number stands in quotes as a key or an index."""
+    quoted = re.compile(r"""\[["']\d+["']\]|["']\d+["']\s*:|\.get\(["']\d+["']""")
     bad = [
         f"{path.relative_to(ROOT)}: {hit}"
         for path in tracked("src/*.py", "infra/*.py", "workflows/*.yaml")
-        for hit in re.findall(r"""(?:prompt|graph|nodes)\[["']\d+["']\]""", path.read_text())
+        for hit in quoted.findall(path.read_text())
     ]
 
     assert bad == []
