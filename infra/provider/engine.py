@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import grpc
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc
 
+from infra.provider.run import Undo
+
 
 class Engine:
     """Sends words to the engine at an address; may be used from many threads."""
@@ -32,8 +34,10 @@ class Engine:
 
 @dataclass(frozen=True)
 class Call:
-    """What a handler gets of the engine's request: where to speak, and whether to stop."""
+    """What a handler gets of the engine's request: where to speak, whether to stop, and who undoes a failure."""
 
     say: Callable[[str], None]
     warn: Callable[[str], None]
     cancelled: threading.Event
+    made: Callable[[str, Undo], None]
+    """Told the name of what now exists, and how to end it should the run fail, this request included."""

@@ -8,30 +8,23 @@ from decimal import Decimal
 
 from pydantic import Field, ValidationError
 
+from infra.provider.clouds import CLOUDS, renter
 from infra.provider.engine import Call
 from infra.provider.properties import Plain
 from videogen import project, readiness
-from videogen.clouds import Cloud, Machine, WorkerSpec
-from videogen.clouds.local import LocalCloud
+from videogen.clouds import Machine, WorkerSpec
 from videogen.comfyui_source import ComfyuiSource
 from videogen.document import Schema
-from videogen.errors import InputError, VideogenError
+from videogen.errors import InputError
 from videogen.gpu import Offer
 from videogen.lease import LeaseTerms
-from videogen.local_store import LocalStore
 from videogen.manifest import PhaseName
 from videogen.money import Cap, over_cap
-from videogen.receipts import Receipts
 from videogen.rent import Prove, Renter
 from videogen.secret import Secret
 from videogen.stack_outputs import Store, StoreAccess
-from videogen.store import Store as StoreClient
 
 TYPE = "videogen:index:GpuWorker"
-
-_CLOUDS: Mapping[str, Callable[[str], Cloud]] = {
-    "local": lambda stack: LocalCloud(project.root() / "images", project.state(stack)),
-}
 
 
 class Inputs(Schema):
@@ -81,8 +74,8 @@ class Handler:
                 found.setdefault(str(detail["loc"][0]), f"{where} {detail['msg']}".strip())
         if found.keys() & inputs.keys():
             return found
-        if inputs["cloud"] not in _CLOUDS:
-            return found | {"cloud": f"no cloud {inputs['cloud']} yet; known: {', '.join(_CLOUDS)}"}
+        if inputs["cloud"] not in CLOUDS:
+            return found | {"cloud": f"no cloud {inputs['cloud']} yet; known: {', '.join(CLOUDS)}"}
         try:
             _requirements(inputs["file"], inputs["phase"], inputs["workflows"], inputs["manifest"])
         except InputError as error:
@@ -102,14 +95,9 @@ class Handler:
         """Rents; returns when the worker is proven ready."""
         wanted = Inputs.model_validate(inputs)
         token = Secret(secrets.token_urlsafe(32))
-        renter = _renter(wanted.cloud, wanted.stack, wanted.store, wanted.access)
-        try:
-            machine, report = renter.rent(_spec(wanted, token), _prover(wanted, token, call), call.cancelled, call.say)
-        except VideogenError:
-            if wanted.cloud == "local" and not renter.cloud.machines(wanted.stack):
-                # An `up` that failed leaves no process; the next one starts the store again, where it was.
-                LocalStore(project.state(wanted.stack)).end()
-            raise
+        landlord = renter(wanted.cloud, wanted.stack, wanted.store, wanted.access)
+        machine, report = landlord.rent(_spec(wanted, token), _prover(wanted, token, call), call.cancelled, call.say)
+        call.made(machine.name, lambda: landlord.end(machine, "the run that rented it failed") is not None)
         return machine.name, _outputs(machine) | {"token": token.reveal(), "boot": _boot(report)}
 
     def read(self, state: Plain, _call: Call, /) -> Plain | None:
@@ -125,16 +113,16 @@ class Handler:
         if inputs["lease"] != state["lease"]:
             readiness.renew(state["agent"], token, wanted.lease)
         if inputs["workflows"] != state["workflows"]:
-            cloud = _CLOUDS[wanted.cloud](wanted.stack)
+            cloud = CLOUDS[wanted.cloud](wanted.stack)
             prove = _prover(wanted, token, call)
             outputs["boot"] = _boot(prove(_machine(state), lambda: cloud.get(state["name"]) is not None))
         return outputs
 
     def delete(self, state: Plain, call: Call) -> None:
         """Ends the worker and leaves its receipt."""
-        renter = _renter_of(state)
-        renter.end(_machine(state), "destroyed")
-        for path in renter.receipts.waiting():
+        landlord, machine = _renter_of(state), _machine(state)
+        landlord.end(machine, "destroyed")
+        if path := landlord.receipts.waits(machine.name):
             call.warn(f"the store did not take a receipt, it waits for the next `up`: {project.shown(path)}")
 
 
@@ -143,16 +131,10 @@ def _requirements(file: str, phase: PhaseName, workflows: Sequence[str], digest:
     return readiness.requirements([project.read_workflow(name) for name in workflows], models, digest)
 
 
-def _renter(cloud: str, stack: str, place: Store, access: StoreAccess) -> Renter:
-    # An end must not wait long for a store that is down: the receipt is kept on this machine then.
-    store = StoreClient(place, access, patience_seconds=3)
-    return Renter(_CLOUDS[cloud](stack), Receipts(project.state(stack), store), by="pulumi")
-
-
 def _renter_of(state: Plain) -> Renter:
     """Reads no more of the state than an end needs: a worker of an older version must be found and ended too."""
     place, access = Store.model_validate(state["store"]), StoreAccess.model_validate(state["access"])
-    return _renter(state["cloud"], state["stack"], place, access)
+    return renter(state["cloud"], state["stack"], place, access)
 
 
 def _spec(wanted: Inputs, token: Secret) -> WorkerSpec:

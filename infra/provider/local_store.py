@@ -1,7 +1,9 @@
 """`videogen:index:LocalStore`: an S3 store on this machine, filled from the manifest."""
 
 from collections.abc import Mapping
+from functools import partial
 
+from infra.provider.clouds import CLOUDS, renter
 from infra.provider.engine import Call
 from infra.provider.properties import Plain
 from videogen import local_store, manifest, project
@@ -50,11 +52,8 @@ class Handler:
         access = local_store.new_access()
         store = _server(wanted.stack)
         place = local_store.place(store.start(access), wanted.wanted)
-        try:
-            _fill(wanted, place, access, call)
-        except BaseException:
-            store.end()
-            raise
+        call.made("the store", partial(_end_unless_needed, wanted.stack))
+        _fill(wanted, place, access, call)
         return f"store-{wanted.stack}", _outputs(place, access)
 
     def read(self, state: Plain, _call: Call, /) -> Plain | None:
@@ -69,14 +68,23 @@ class Handler:
         number = local_store.port_of(place.endpoint)
         if store.server() is None:
             number = store.start(access, number)
+            call.made("the store", partial(_end_unless_needed, wanted.stack))
         assert number is not None
         place = local_store.place(number, wanted.wanted)
         _fill(wanted, place, access, call)
         return _outputs(place, access)
 
     def delete(self, state: Plain, call: Call) -> None:
-        """Ends the server."""
+        """Ends the server, and before it every worker of the stack that the state does not know.
+
+        The store is a stack's last resource: after it nothing of the stack lives, or this raises.
+        """
         place, access = Store.model_validate(state["place"]), StoreAccess.model_validate(state["access"])
+        for cloud in CLOUDS:
+            landlord = renter(cloud, state["stack"], place, access)
+            for machine in landlord.cloud.machines(state["stack"]):
+                landlord.end(machine, "left behind, unknown to the state")
+                call.warn(f"{machine.name} was unknown to the state, and is ended")
         store = _server(state["stack"])
         if store.server() is not None:
             client = StoreClient(place, access, patience_seconds=3)
@@ -87,6 +95,14 @@ class Handler:
 
 def _server(stack: str) -> LocalStore:
     return LocalStore(project.state(stack))
+
+
+def _end_unless_needed(stack: str) -> bool:
+    """Workers of an earlier run, which a failure does not end, keep their store."""
+    if any(cloud(stack).machines(stack) for cloud in CLOUDS.values()):
+        return False
+    _server(stack).end()
+    return True
 
 
 def _outputs(place: Store, access: StoreAccess) -> Plain:

@@ -1,7 +1,6 @@
 """The resources of our plugin, each by its handler, called in threads so that a cancel is always heard."""
 
 import asyncio
-import threading
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Protocol, TypeVar
@@ -11,6 +10,7 @@ from pulumi.runtime.rpc import UNKNOWN
 
 from infra.provider.engine import Call, Engine
 from infra.provider.properties import Plain, is_unknown, plain, wrapped
+from infra.provider.run import Made, Run
 
 Result = TypeVar("Result")
 
@@ -50,15 +50,15 @@ class Plugin(wire.Provider):
     def __init__(self, handlers: Mapping[str, Handler], engine: Engine) -> None:
         self._handlers = handlers
         self._engine = engine
-        self._cancelled = threading.Event()
+        self._run = Run()
 
     async def configure(self, _request: wire.ConfigureRequest) -> wire.ConfigureResponse:
         """Previews get what is known already."""
         return wire.ConfigureResponse(accept_secrets=True, supports_preview=True)
 
     async def cancel(self) -> None:
-        """Ctrl-C: everything that waits stops waiting."""
-        self._cancelled.set()
+        """Ctrl-C, or the engine's end: everything that waits stops waiting."""
+        self._run.stopped.set()
 
     async def check(self, request: wire.CheckRequest) -> wire.CheckResponse:
         """What is wrong with the inputs, as far as they are known."""
@@ -94,13 +94,13 @@ class Plugin(wire.Provider):
         handler, inputs = self._handlers[request.type], plain(request.properties)
         if request.preview:
             return wire.CreateResponse("", wrapped(inputs | dict.fromkeys(handler.made, UNKNOWN), handler.secret))
-        made, outputs = await self._run(request.urn, partial(handler.create, inputs))
+        made, outputs = await self._call(request.urn, partial(handler.create, inputs))
         return wire.CreateResponse(made, wrapped(inputs | outputs, handler.secret))
 
     async def read(self, request: wire.ReadRequest) -> wire.ReadResponse:
         """The resource as it is now."""
         handler, state = self._handlers[request.type], plain(request.properties)
-        found = await self._run(request.urn, partial(handler.read, state))
+        found = await self._call(request.urn, partial(handler.read, state))
         if found is None:
             return wire.ReadResponse()
         return wire.ReadResponse(request.resource_id, wrapped(state | found, handler.secret), request.inputs)
@@ -110,14 +110,25 @@ class Plugin(wire.Provider):
         handler, state, inputs = self._handlers[request.type], plain(request.olds), plain(request.news)
         if request.preview:
             return wire.UpdateResponse(wrapped(state | inputs, handler.secret))
-        outputs = await self._run(request.urn, partial(handler.update, state, inputs))
+        outputs = await self._call(request.urn, partial(handler.update, state, inputs))
         return wire.UpdateResponse(wrapped(state | inputs | outputs, handler.secret))
 
     async def delete(self, request: wire.DeleteRequest) -> None:
         """Ends the resource."""
         handler, state = self._handlers[request.type], plain(request.properties)
-        await self._run(request.urn, partial(handler.delete, state))
+        await self._call(request.urn, partial(handler.delete, state))
 
-    async def _run(self, urn: str, work: Callable[[Call], Result]) -> Result:
-        call = Call(partial(self._engine.say, urn), partial(self._engine.warn, urn), self._cancelled)
-        return await asyncio.to_thread(work, call)
+    async def _call(self, urn: str, work: Callable[[Call], Result]) -> Result:
+        warn = partial(self._engine.warn, urn)
+        call = Call(
+            partial(self._engine.say, urn),
+            warn,
+            self._run.stopped,
+            lambda name, undo: self._run.made(Made(name, undo, warn)),
+        )
+
+        def request() -> Result:
+            with self._run.request():
+                return work(call)
+
+        return await asyncio.to_thread(request)

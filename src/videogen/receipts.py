@@ -44,6 +44,11 @@ class Receipts:
                 file.write(receipt.model_dump_json(by_alias=True, indent=2).encode() + b"\n")
         return path not in self.send()
 
+    def waits(self, machine: str) -> Path | None:
+        """A machine's receipt, if it is not in the bucket yet."""
+        path = self._folder / f"{machine}.json"
+        return path if path in self.waiting() else None
+
     def waiting(self) -> tuple[Path, ...]:
         """Receipts that are not in the bucket yet."""
         return tuple(path for path in sorted(self._folder.glob("*.json")) if not _mark(path).exists())

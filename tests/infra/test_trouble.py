@@ -11,6 +11,7 @@ import pytest
 
 from tests.infra.conftest import Checkout, soon
 from videogen import manifest
+from videogen.process import Process
 
 
 @pytest.fixture(autouse=True)
@@ -63,6 +64,74 @@ def test_a_killed_engine_leaves_at_most_what_the_next_up_ends(checkout: Checkout
     (worker,) = checkout.living("worker")
     assert worker.name == checkout.outputs()["workers"][0]["name"] != left.name
     assert left.name in checkout.receipts()
+
+
+@pytest.mark.parametrize("trouble", ["Ctrl-C", "a worker dies"])
+def test_a_failure_ends_what_the_same_up_made(checkout: Checkout, trouble: str) -> None:
+    """One worker is in the state, the other one boots: both are ended with receipts, the store too, and `up` says so."""
+    checkout.set("dev", "workers", "2")
+    running = checkout.begin("up", "--yes", "--skip-preview")
+    second = _worker(checkout, "2")
+    _signal(second, signal.SIGSTOP)
+    first = _worker(checkout, "1")
+    state = checkout.backend / ".pulumi" / "stacks" / "videogen" / "dev.json"
+    assert soon(lambda: state.is_file() and first.name in state.read_text())
+    if trouble == "Ctrl-C":
+        os.killpg(running.pid, signal.SIGINT)
+        _signal(second, signal.SIGCONT)
+    else:
+        _signal(second, signal.SIGKILL)
+    said, _ = running.communicate(timeout=30)
+
+    assert running.returncode != 0
+    assert checkout.living("worker") + checkout.living("store") == []
+    assert f"{second.name} is ended" in said
+    assert f"{first.name} is ended, because this run did not succeed" in said
+    assert "the store is ended, because this run did not succeed" in said
+    assert checkout.receipts().keys() >= {first.name, second.name}
+
+
+def test_a_worker_more_that_fails_leaves_the_others_alone(checkout: Checkout) -> None:
+    """What an earlier `up` made outlives the failure of a later one."""
+    checkout.up()
+    (first,), (store,) = checkout.living("worker"), checkout.living("store")
+    checkout.set("dev", "workers", "2")
+    running = checkout.begin("up", "--yes", "--skip-preview")
+    _signal(_worker(checkout, "2"), signal.SIGKILL)
+    running.communicate(timeout=30)
+
+    assert running.returncode != 0
+    assert [one.name for one in checkout.living("worker") + checkout.living("store")] == [first.name, store.name]
+
+
+def test_destroy_ends_a_worker_that_the_state_does_not_know(checkout: Checkout) -> None:
+    """`kill -9` to the plugin while a worker boots: `destroy` ends the worker, with a receipt, and says so."""
+    running = checkout.begin("up", "--yes", "--skip-preview")
+    left = _worker(checkout, "1")
+    (plugin,) = (child for child in _children(running.pid) if b"infra.provider" in _command(child))
+    os.kill(plugin, signal.SIGKILL)
+    running.communicate(timeout=30)
+    assert running.returncode != 0
+    assert left.alive
+    done = checkout.pulumi("destroy", "--yes", "--skip-preview")
+
+    assert done.returncode == 0, done.stdout
+    assert f"{left.name} was unknown to the state, and is ended" in done.stdout
+    assert checkout.living("worker") + checkout.living("store") == []
+    assert left.name in checkout.receipts()
+
+
+def _worker(checkout: Checkout, slot: str) -> Process:
+    """The living worker of a slot, which comes soon."""
+    found: list[Process] = []
+    assert soon(lambda: found.extend(one for one in checkout.living("worker") if f"dev-{slot}-" in one.name) or found)
+    return found[0]
+
+
+def _signal(worker: Process, number: signal.Signals) -> None:
+    """A signal to a worker's whole process group."""
+    assert soon((worker.folder / "pid").is_file)
+    os.killpg(int((worker.folder / "pid").read_text()), number)
 
 
 def _children(parent: int) -> set[int]:

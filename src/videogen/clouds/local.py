@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
-from videogen import port, process
+from videogen import port, process, project
 from videogen.clouds import Ended, Machine, WorkerSpec
 from videogen.errors import CloudError, CloudUnknown, ProcessError
 from videogen.process import Process
@@ -90,6 +90,11 @@ class LocalCloud:
             return process.processes(self._home)
         except (ProcessError, OSError) as error:
             raise CloudUnknown(f"which workers run here is not known: {error}") from error
+
+
+def here(stack: str) -> LocalCloud:
+    """The local cloud of a stack of this checkout; `here(stack).machines(stack)` lists also what no state knows."""
+    return LocalCloud(project.root() / "images", project.state(stack))
 
 
 def _machine(found: Process) -> Machine | None:
