@@ -41,20 +41,38 @@ class Settings(Schema):
     """Everything that a stack file says; `none` in the file is `None` here."""
 
     foundation: Annotated[Literal["local", "aws"] | None, BeforeValidator(_none)]
+    """Who keeps models and outputs. local, a store on this machine; aws; none, the foundation of another stack."""
     foundation_stack: Annotated[str | None, BeforeValidator(_none)] = Field(alias="foundationStack")
+    """The stack whose foundation is used, where foundation is none."""
     phase: Annotated[PhaseName | None, BeforeValidator(_none)]
+    """What the workers are for. a, explore; b, pre-production; c, production; none, a foundation only."""
     cloud: Annotated[Literal["local", "runpod"] | None, BeforeValidator(_none)]
+    """Who rents out the workers. local, this machine; runpod; none."""
     gpus: tuple[Offer, ...]
+    """GPUs that will do, best first, each with the most that an hour may cost in dollars."""
     places: tuple[str, ...]
+    """Data centres that will do, best first; none named, all."""
     workers: Annotated[int, Field(ge=0, le=4)]
+    """How many workers, 1 to 4; 0 without a phase."""
     image: Annotated[str | None, BeforeValidator(_none)]
+    """What a worker runs, a folder of images/; the local cloud starts its entrypoint as a process.
+
+    none without a phase.
+    """
     manifest: str
+    """The models, a file of the checkout."""
     workflows: tuple[str, ...]
+    """Workflows that each worker must be able to run."""
     volume_gb: Annotated[int, Field(ge=0, alias="volumeGb")]
+    """A disk that outlives the worker, in GB; 0, none."""
     container_disk_gb: Annotated[int, Field(ge=0, alias="containerDiskGb")]
+    """The disk that goes with the worker, in GB."""
     lease: Annotated[LeaseTerms | None, BeforeValidator(_none)]
+    """Minutes that a worker may live (total), be without work (idle), take to get ready (boot)."""
     cap: Cap
+    """The most that may be spent, in dollars, in a run and in a month."""
     store: Store
+    """The S3 store (endpoint, region, addressing) and its buckets of models and of outputs."""
 
 
 @dataclass(frozen=True)
@@ -160,6 +178,8 @@ def _impossible(settings: Settings, file: StackFile) -> Iterator[Fault]:
     if settings.foundation is None and settings.foundation_stack is None:
         hint = "name the stack whose foundation is used, such as `prod`"
         yield at(("foundationStack",), "is required where foundation is none", hint)
+    if settings.store.models == settings.store.outputs:
+        yield at(("store", "outputs"), f"should differ from models: both are {settings.store.outputs}")
     if settings.foundation is not None and settings.foundation_stack is not None:
         yield at(("foundationStack",), f"should be none: this stack has its own foundation, {settings.foundation}")
     if settings.phase is None:

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import typer.main
-import yaml
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
@@ -73,22 +72,14 @@ def files() -> Iterator[str]:
         for one in dict.fromkeys(every_schema(schema)):
             yield f"\n### {one.__name__}\n\n{(one.__doc__ or '').strip()}\n"
             yield "| Key | Value | Default | |\n|---|---|---|---|"
-            said = SAID.get(one, {}) | attribute_docs(one)
+            said = attribute_docs(one)
             for name_in_code, field in one.model_fields.items():
                 key = field.alias or name_in_code
                 required = field.default is PydanticUndefined and field.default_factory is None
-                about = " ".join(said.get(name_in_code, said.get(key, "")).split())
+                about = " ".join(said.get(name_in_code, "").split())
                 default = "required" if required else shown(field.default)
                 yield f"| `{key}` | {words(field.annotation)} | {default} | {about} |"
 
-
-SAID = {
-    settings.Settings: {
-        key: value["description"]
-        for key, value in yaml.safe_load((project.root() / "Pulumi.yaml").read_text())["config"].items()
-    }
-}
-"""Schemas whose keys are explained elsewhere, and where."""
 
 PLAIN = {str: "text", int: "integer", float: "number", bool: "true or false", Decimal: "dollars", type(None): "none"}
 

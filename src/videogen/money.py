@@ -1,7 +1,7 @@
 """Dollars: prices, worst cases, and the receipt of a worker that is gone."""
 
 from datetime import datetime
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -21,8 +21,8 @@ class Cap(Schema):
 
 
 def worst_case(workers: int, dollars_per_hour: Decimal, minutes: float) -> Decimal:
-    """The most that workers can cost within their lease, to the cent."""
-    return (workers * dollars_per_hour * Decimal(str(minutes)) / 60).quantize(CENT, ROUND_HALF_UP)
+    """The most that workers can cost within their lease, rounded up to the cent."""
+    return (workers * dollars_per_hour * Decimal(str(minutes)) / 60).quantize(CENT, ROUND_CEILING)
 
 
 def over_cap(cap: Cap, workers: int, dollars_per_hour: Decimal, minutes: float) -> str | None:

@@ -42,7 +42,10 @@ class Receipts:
         if not path.exists():
             with written(path) as file:
                 file.write(receipt.model_dump_json(by_alias=True, indent=2).encode() + b"\n")
-        return path not in self.send()
+        if not self._send(path):
+            return False
+        self.send()
+        return True
 
     def waits(self, machine: str) -> Path | None:
         """A machine's receipt, if it is not in the bucket yet."""
@@ -56,14 +59,19 @@ class Receipts:
     def send(self) -> tuple[Path, ...]:
         """Puts what waits into the bucket; returns what still waits because the store failed."""
         for path in self.waiting():
-            key = receipt_key(path.stem)
-            try:
-                if self._store.head(self._store.outputs, key) is None:
-                    self._store.put_bytes(self._store.outputs, key, path.read_bytes(), "application/json")
-            except StoreError:
+            if not self._send(path):
                 break
-            _mark(path).touch()
         return self.waiting()
+
+    def _send(self, path: Path) -> bool:
+        key = receipt_key(path.stem)
+        try:
+            if self._store.head(self._store.outputs, key) is None:
+                self._store.put_bytes(self._store.outputs, key, path.read_bytes(), "application/json")
+        except StoreError:
+            return False
+        _mark(path).touch()
+        return True
 
 
 def _mark(path: Path) -> Path:

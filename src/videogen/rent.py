@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from videogen.clouds import Cloud, Ended, Machine, WorkerSpec
-from videogen.errors import CloudError, Interrupted, NotReady, VideogenError
+from videogen.errors import CloudError, CloudUnknown, Interrupted, NotReady, VideogenError
 from videogen.money import Receipt, cost
 from videogen.receipts import Receipts
 
@@ -87,11 +87,15 @@ class Renter:
 
     def _undone(self, name: str, why: str, error: VideogenError) -> VideogenError:
         """The error, with what became of the machine; it is ended here."""
-        machine = self.cloud.get(name)
-        ended = self.end(machine, why) if machine else None
+        ended, unknown = None, None
+        try:
+            machine = self.cloud.get(name)
+            ended = self.end(machine, why) if machine else None
+        except CloudUnknown as silence:
+            unknown = silence
         kind = type(error) if isinstance(error, Interrupted | CloudError) else NotReady
-        gone = f"; {name} is ended" if ended else ""
-        hints = [error.hint, f"its log: {ended.log}" if ended else None]
+        gone = f"; {name} is ended" if ended else f"; {name} may still run: {unknown.message}" if unknown else ""
+        hints = [error.hint, f"its log: {ended.log}" if ended else None, unknown.hint if unknown else None]
         return kind(f"{error.message}{gone}", "; ".join(hint for hint in hints if hint) or None)
 
     def _receipt(self, machine: Machine, ended: Ended | None, why: str) -> Receipt:

@@ -3,13 +3,26 @@
 Fields named here are the stack's exports, no more and no fewer; those of `SECRET` are secrets in Pulumi.
 """
 
-from typing import Literal
+import re
+from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from videogen.document import Schema
 from videogen.manifest import PhaseName
 from videogen.secret import Secret
+
+
+def _bucket(name: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", name):
+        raise ValueError(
+            f"{name!r} is no name of a bucket: 3 to 63 of a-z, 0-9, `.` and `-`, none of these two at an end"
+        )
+    return name
+
+
+Bucket = Annotated[str, AfterValidator(_bucket)]
+"""A name that every S3-compatible store takes."""
 
 
 class Store(Schema):
@@ -19,9 +32,9 @@ class Store(Schema):
     """Empty for AWS itself."""
     region: str
     addressing: Literal["path", "virtual"] = "path"
-    models: str
+    models: Bucket
     """Bucket of models and manifests."""
-    outputs: str
+    outputs: Bucket
     """Bucket of outputs, receipts and logs."""
     checksums: Literal["content-md5", "none"] = "content-md5"
     """What goes along with each upload; `none` for a store that answers `Content-MD5` with an error."""

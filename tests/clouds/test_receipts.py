@@ -49,6 +49,18 @@ def test_the_first_one_on_this_machine_counts(state: Path, store: StoreClient) -
     assert receipts.parse(waiting.read_bytes()).seconds == 1
 
 
+def test_each_machine_waits_for_itself(state: Path, store: StoreClient) -> None:
+    """A receipt that the store does not take keeps nobody else's waiting, and is not taken for another's."""
+    in_the_way = state / "store" / "videogen-outputs" / "receipts" / "dev-1-a.json"
+    in_the_way.mkdir(parents=True)
+    kept = Receipts(state, store)
+
+    assert not kept.keep(receipt(1, "dev-1-a"))
+    assert kept.keep(receipt(1, "dev-2-b"))
+    assert kept.waits("dev-1-a") == state / "receipts" / "dev-1-a.json"
+    assert kept.waits("dev-2-b") is None
+
+
 def test_the_first_one_in_the_bucket_counts(tmp_path: Path, store: StoreClient) -> None:
     """A second machine that ends the same worker again does not change the receipt in the bucket."""
     assert Receipts(tmp_path / "one", store).keep(receipt(1))

@@ -1,6 +1,8 @@
 """Renting leaves nothing half-made, and every end leaves one receipt."""
 
 import dataclasses
+import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -104,6 +106,27 @@ def test_a_machine_that_is_not_ready_is_ended(renter: Renter, spec: WorkerSpec, 
     assert Path(caught.value.hint.removeprefix("its log: ")).exists()
     assert renter.cloud.machines("dev") == ()
     assert receipt(store, names[0]).why == "not ready"
+
+
+def test_a_cloud_that_falls_silent_hides_no_reason(renter: Renter, spec: WorkerSpec, state: Path) -> None:
+    """Not ready, and not proven gone: the error says both, with the cure of the second."""
+
+    def refuse(machine: Machine, alive: Callable[[], bool]) -> None:
+        (state / "processes" / machine.name / "process.json").write_text("not json")
+        raise WorkerError("wrong hash of model uni3c")
+
+    with pytest.raises(NotReady, match=r"wrong hash of model uni3c; dev-1-\w+ may still run: ") as caught:
+        renter.rent(spec, refuse, GO, print)
+
+    kill(state)
+    assert "look for it, end it" in (caught.value.hint or "")
+
+
+def kill(state: Path) -> None:
+    """Ends what no record leads to any more."""
+    for pid in state.glob("processes/*/pid"):
+        os.killpg(int(pid.read_text()), signal.SIGKILL)
+        (pid.parent / "process.json").unlink()
 
 
 def test_a_stopped_wait_ends_what_was_created(renter: Renter, spec: WorkerSpec) -> None:

@@ -21,6 +21,23 @@ def test_every_fault_of_a_stack_file_at_once(checkout: Checkout) -> None:
     assert "LocalStore" not in done.stdout
 
 
+def test_a_key_that_is_mistyped(checkout: Checkout) -> None:
+    """The key has its line and the right one; Pulumi's own word on what is missing does not come first."""
+    path = checkout.folder / "Pulumi.dev.yaml"
+    text = path.read_text()
+    path.write_text(text.replace("videogen:workers:", "videogen:worker:"))
+    done = checkout.pulumi("preview")
+    path.write_text(text)
+
+    assert done.returncode != 0
+    assert "Pulumi.dev.yaml:11: videogen:worker: unknown key\nhint: did you mean `workers`?" in _unindented(done.stdout)
+    assert "missing configuration" not in done.stdout
+
+
+def _unindented(text: str) -> str:
+    return "\n".join(line.strip() for line in text.splitlines())
+
+
 @pytest.mark.parametrize(
     ("stack", "missing"),
     [

@@ -17,6 +17,12 @@ def test_the_worst_case_counts_every_worker_and_the_whole_lease() -> None:
     assert worst_case(2, Decimal(0), 480) == Decimal(0)
 
 
+def test_the_worst_case_is_rounded_up() -> None:
+    """A part of a cent is a cent: a minute at $0.61 can cost $0.0101…, so a cap of one cent is too low."""
+    assert worst_case(1, Decimal("0.61"), 1) == Decimal("0.02")
+    assert over_cap(Cap(run=Decimal("0.01"), month=Decimal(1)), 1, Decimal("0.61"), 1) is not None
+
+
 def test_a_cap_that_is_just_enough_is_enough() -> None:
     """The cap itself may be spent; a cent more may not, in a run or in a month."""
     exactly = Cap(run=Decimal("70.40"), month=Decimal(100))
@@ -32,8 +38,8 @@ def test_a_cap_that_is_just_enough_is_enough() -> None:
 
 @given(seconds=st.floats(0, 604_800), price=st.decimals(0, 100, places=2))
 def test_a_worker_within_its_lease_costs_no_more_than_the_worst_case(seconds: float, price: Decimal) -> None:
-    """What a time of rent costs is never above the worst case of that time, but for rounding to the cent."""
-    assert cost(price, seconds) <= worst_case(1, price, seconds / 60) + Decimal("0.01")
+    """What a time of rent costs is never above the worst case of that time, but for rounding to a hundredth of one."""
+    assert cost(price, seconds) <= worst_case(1, price, seconds / 60) + Decimal("0.0001")
 
 
 def test_a_receipt_reads_as_it_was_written() -> None:

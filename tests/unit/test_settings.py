@@ -73,6 +73,22 @@ def test_all_faults_at_once_in_the_order_of_the_file() -> None:
     ]
 
 
+@pytest.mark.parametrize("name", ["Bad Bucket!", '""', "ab", "-videogen", "v" * 64])
+def test_buckets_have_names_that_a_store_takes(name: str) -> None:
+    """What is no name of a bucket is a fault at its key, before anything is made."""
+    store = "{endpoint: '', region: us-east-1, addressing: path, models: %s, outputs: videogen-outputs}"
+    (found,) = faults("dev", store=store % name)
+
+    assert found.startswith(f"store/models: {yaml.safe_load(name)!r} is no name of a bucket: 3 to 63 of ")
+
+
+def test_models_and_outputs_are_two_buckets() -> None:
+    """Outputs among the models would be swept with them."""
+    store = "{endpoint: '', region: us-east-1, addressing: path, models: videogen, outputs: videogen}"
+
+    assert faults("dev", store=store) == ["store/outputs: should differ from models: both are videogen"]
+
+
 def test_a_fault_has_its_line() -> None:
     """The address leads to the line of the key, inside lists too."""
     text = changed("phase-c").replace("gpu: H200-141GB", "gpu: H200-141")
