@@ -2,6 +2,7 @@
 
 import pulumi
 
+from infra.local_folder import LocalFolder
 from infra.local_store import LocalStore
 from infra.settings import StackSettings
 
@@ -14,5 +15,6 @@ def foundation(stack: StackSettings) -> tuple[pulumi.Output[dict[str, str]], pul
         manifest=stack.manifest_digest,
         file=stack.settings.manifest,
         wanted=stack.settings.store.model_dump(),
+        after=LocalFolder("folder", stack=stack.stack),
     )
     return store.place, store.access

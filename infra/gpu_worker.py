@@ -4,20 +4,22 @@ from typing import Any
 
 import pulumi
 
+MADE = ("name", "gpu", "dollars_per_hour", "started", "url", "agent", "log", "token", "boot")
+"""Every output that is no input, known only when the worker exists.
+
+`boot` has the seconds of each step; the others but `token` are the fields of `videogen.clouds.Machine`.
+"""
+
+SECRET = ("access", "token")
+
 
 class GpuWorker(pulumi.CustomResource):
-    """A worker that is proven ready; the same for every cloud."""
+    """A worker that is proven ready; the same for every cloud. Has each input and each of `MADE` as an attribute."""
 
     name: pulumi.Output[str]
-    cloud: pulumi.Output[str]
-    gpu: pulumi.Output[str]
-    url: pulumi.Output[str]
-    agent: pulumi.Output[str]
-    dollars_per_hour: pulumi.Output[str]
     token: pulumi.Output[str]
     """Secret."""
 
     def __init__(self, name: str, inputs: dict[str, Any]) -> None:
-        made = dict.fromkeys(("name", "gpu", "dollars_per_hour", "started", "url", "agent", "token", "boot"))
-        options = pulumi.ResourceOptions(additional_secret_outputs=["access", "token"])
-        super().__init__("videogen:index:GpuWorker", name, inputs | made, options)
+        options = pulumi.ResourceOptions(additional_secret_outputs=list(SECRET))
+        super().__init__("videogen:index:GpuWorker", name, inputs | dict.fromkeys(MADE), options)

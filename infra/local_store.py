@@ -4,6 +4,11 @@ from collections.abc import Mapping
 
 import pulumi
 
+MADE = ("place", "access", "running")
+"""Every output that is no input."""
+
+SECRET = ("access",)
+
 
 class LocalStore(pulumi.CustomResource):
     """An S3 store on this machine, filled from the manifest. What it holds stays when the resource is destroyed."""
@@ -13,8 +18,9 @@ class LocalStore(pulumi.CustomResource):
     access: pulumi.Output[dict[str, str]]
     """`videogen.stack_outputs.StoreAccess`; secret."""
 
-    def __init__(self, name: str, *, stack: str, manifest: str, file: str, wanted: Mapping[str, str]) -> None:
+    def __init__(
+        self, name: str, *, stack: str, manifest: str, file: str, wanted: Mapping[str, str], after: pulumi.Resource
+    ) -> None:
         inputs = {"stack": stack, "manifest": manifest, "file": file, "wanted": wanted}
-        made = dict.fromkeys(("place", "access", "running"))
-        options = pulumi.ResourceOptions(additional_secret_outputs=["access"])
-        super().__init__("videogen:index:LocalStore", name, inputs | made, options)
+        options = pulumi.ResourceOptions(additional_secret_outputs=list(SECRET), depends_on=[after])
+        super().__init__("videogen:index:LocalStore", name, inputs | dict.fromkeys(MADE), options)

@@ -6,7 +6,7 @@ import pulumi
 
 from infra.gpu_worker import GpuWorker
 from infra.settings import StackSettings
-from videogen.stack_outputs import SECRET, StackOutputs
+from videogen.stack_outputs import SECRET, StackOutputs, Worker
 
 
 def export(
@@ -24,17 +24,7 @@ def export(
         "workflows": list(stack.settings.workflows),
         "store": place,
         "storeAccess": access,
-        "workers": [
-            {
-                "name": worker.name,
-                "cloud": worker.cloud,
-                "gpu": worker.gpu,
-                "url": worker.url,
-                "agent": worker.agent,
-                "dollars_per_hour": worker.dollars_per_hour,
-            }
-            for worker in workers
-        ],
+        "workers": [{name: getattr(worker, name) for name in Worker.model_fields} for worker in workers],
         "tokens": pulumi.Output.all(*(pulumi.Output.all(worker.name, worker.token) for worker in workers)).apply(dict),
     }
     names = [field.alias or name for name, field in StackOutputs.model_fields.items()]

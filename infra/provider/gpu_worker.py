@@ -3,11 +3,12 @@
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from dataclasses import fields
 from decimal import Decimal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
+from infra.gpu_worker import MADE, SECRET
 from infra.provider.clouds import CLOUDS, renter
 from infra.provider.engine import Call
 from infra.provider.properties import Plain
@@ -25,6 +26,9 @@ from videogen.secret import Secret
 from videogen.stack_outputs import Store, StoreAccess
 
 TYPE = "videogen:index:GpuWorker"
+
+_PLAIN = TypeAdapter(Machine)
+"""A machine as the state keeps it."""
 
 
 class Inputs(Schema):
@@ -56,12 +60,12 @@ class Inputs(Schema):
 class Handler:
     """Translates; `videogen.rent` rents and ends."""
 
-    secret = frozenset({"access", "token"})
+    secret = frozenset(SECRET)
     replacing = frozenset(
         {"stack", "slot", "phase", "cloud", "gpus", "places", "image", "volumeGb", "containerDiskGb"}
         | {"manifest", "store", "access", "comfyui"}
     )
-    made = frozenset({"name", "gpu", "dollars_per_hour", "started", "url", "agent", "token", "boot"})
+    made = frozenset(MADE)
 
     def faults(self, inputs: Plain) -> Mapping[str, str]:
         """What no cloud could give, and what the workflows need that the manifest lacks."""
@@ -180,30 +184,11 @@ def _boot(report: readiness.ReadyReport) -> Plain:
 
 
 def _outputs(machine: Machine) -> Plain:
-    return {
-        "name": machine.name,
-        "gpu": machine.gpu,
-        "dollars_per_hour": str(machine.dollars_per_hour),
-        "started": machine.started.isoformat(),
-        "url": machine.url,
-        "agent": machine.agent,
-        "log": machine.log,
-    }
+    described = _PLAIN.dump_python(machine, mode="json")
+    return {name: described[name] for name in MADE if name in described}
 
 
 def _machine(state: Plain) -> Machine:
     """The machine as the state remembers it."""
-    return Machine(
-        name=state["name"],
-        cloud=state["cloud"],
-        stack=state["stack"],
-        slot=state["slot"],
-        phase=state["phase"],
-        gpu=state["gpu"],
-        dollars_per_hour=Decimal(state["dollars_per_hour"]),
-        started=datetime.fromisoformat(state["started"]),
-        state="running",
-        url=state["url"],
-        agent=state["agent"],
-        log=state["log"],
-    )
+    known = {field.name: state[field.name] for field in fields(Machine) if field.name != "state"}
+    return _PLAIN.validate_python(known | {"state": "running"})

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from functools import partial
 
+from infra.local_store import MADE, SECRET
 from infra.provider.clouds import CLOUDS, renter
 from infra.provider.engine import Call
 from infra.provider.properties import Plain
@@ -34,9 +35,9 @@ class Inputs(Schema):
 class Handler:
     """Starts, watches and ends the server; what it holds stays for ever."""
 
-    secret = frozenset({"access"})
+    secret = frozenset(SECRET)
     replacing = frozenset({"stack"})
-    made = frozenset({"place", "access", "running"})
+    made = frozenset(MADE)
 
     def faults(self, _inputs: Plain, /) -> Mapping[str, str]:
         """The stack file is checked by the program already; a manifest may have changed since."""

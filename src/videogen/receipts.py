@@ -42,7 +42,7 @@ class Receipts:
         if not path.exists():
             with written(path) as file:
                 file.write(receipt.model_dump_json(by_alias=True, indent=2).encode() + b"\n")
-        if not self._send(path):
+        if not _mark(path).exists() and not self._send(path):
             return False
         self.send()
         return True
