@@ -51,6 +51,8 @@ class Landing:
         self._arrived: dict[int, tuple[memoryview, Origin, Callable[[], None]]] = {}
         self._hashing = False
         self._lock = threading.Lock()
+        self._writing = threading.Lock()
+        """One writer a file at a time; the system would let them in one by one anyway."""
 
     def bring(self, chunk: int, buffer: memoryview, release: Callable[[], None], halt: threading.Event) -> bool:
         """Fetches a chunk, or reads what an earlier download left; true when it was the last, and all are hashed.
@@ -77,11 +79,12 @@ class Landing:
             stored.bucket, stored.key, at, view, etag=stored.etag, stop=halt, tell=lambda count: tell(count, "store")
         )
         left = view
-        while left:
-            count = os.pwrite(self._handle, left, at)
-            if self.chunks > 1:
-                begin_writeback(self._handle, at, count)
-            left, at = left[count:], at + count
+        with self._writing:
+            while left:
+                count = os.pwrite(self._handle, left, at)
+                left, at = left[count:], at + count
+        if self.chunks > 1:
+            begin_writeback(self._handle, chunk * CHUNK, len(view))
 
     def _hash(self, halt: threading.Event) -> bool:
         """Hashes what has arrived, as far as no chunk is missing; one thread at a time does."""

@@ -1,6 +1,7 @@
-"""The bytes of objects, as cheaply as Python can: HTTP ranges received straight into the caller's buffers.
+"""The bytes of objects, received straight into the caller's buffers: HTTP ranges over `http.client`.
 
-boto3 signs and spells addresses; its bodies cost twice the processor time (docs/decisions/0010).
+botocore signs and boto3 spells addresses; a request through all of boto3 costs 1.0 ms of processor time, one here 0.3.
+Large bodies cost nearly the same in both (docs/decisions/0010).
 A range is known by `Content-Range`, not by its status: rclone answers ranges with 200.
 """
 
