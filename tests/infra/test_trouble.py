@@ -125,8 +125,10 @@ def test_destroy_ends_a_store_that_the_state_does_not_know(checkout: Checkout) -
 
 
 def _kill_plugin(engine: int) -> None:
-    (plugin,) = (child for child in _children(engine) if b"infra.provider" in _command(child))
-    os.kill(plugin, signal.SIGKILL)
+    plugins = [child for child in _children(engine) if b"infra.provider" in _command(child)]
+    assert plugins
+    for plugin in plugins:
+        os.kill(plugin, signal.SIGKILL)
 
 
 def _worker(checkout: Checkout, slot: str) -> Process:
