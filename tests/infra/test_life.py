@@ -173,6 +173,7 @@ def test_destroy_leaves_receipts_and_nothing_else(checkout: Checkout) -> None:
     done = checkout.pulumi("destroy", "--yes", "--skip-preview")
 
     assert done.returncode == 0, done.stdout
+    assert "warning" not in done.stdout
     assert checkout.living("worker") + checkout.living("store") == []
     assert len(checkout.receipts()) == 4
     assert list((checkout.state / "dev" / "processes").iterdir()) == []
