@@ -16,6 +16,9 @@ from videogen.errors import Fault, InputError
 
 Path = tuple[str | int, ...]
 
+MOST_VALUES = 100_000
+"""A file that a person wrote has fewer; a few lines of aliases can have billions."""
+
 
 class Schema(BaseModel):
     """Base of everything that is read from a file: frozen, and unknown keys are errors."""
@@ -35,17 +38,29 @@ class Document:
     def __init__(self, text: str, name: str) -> None:
         self.name = name
         self._lines: dict[Path, int] = {}
+        self._values = 0
+        text = text.removeprefix("\ufeff")
         try:
             root = yaml.compose(text, Loader=yaml.SafeLoader)
+            doubled = list(self._walk(root, ())) if root else []
+            self.data: Any = yaml.safe_load(text)
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
             raise InputError.of(f"{name}:{line}", f"is not YAML: {error.problem or error}") from error
-        doubled = list(self._walk(root, ())) if root else []
+        except yaml.reader.ReaderError as error:
+            line = text[: error.position].count("\n") + 1
+            raise InputError.of(f"{name}:{line}", f"is not YAML: a character is not allowed: {error.reason}") from error
+        except RecursionError:
+            raise InputError.of(name, "is nested too deeply") from None
+        except ValueError as error:  # what looks like a date and is none
+            raise InputError.of(name, f"is not YAML: {error}", "put quotes round it if it is text") from error
         if doubled:
             raise InputError(doubled)
-        self.data: Any = yaml.safe_load(text)
 
     def _walk(self, node: yaml.Node, path: Path) -> Iterator[Fault]:
+        self._values += 1
+        if self._values > MOST_VALUES:
+            raise InputError.of(self.name, f"holds more than {MOST_VALUES:,} values", "are its aliases (*) meant?")
         self._lines.setdefault(path, node.start_mark.line + 1)
         if isinstance(node, yaml.MappingNode):
             seen: set[str] = set()

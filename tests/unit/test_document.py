@@ -1,5 +1,6 @@
 """Faults in files that people write are addresses and plain sentences."""
 
+import itertools
 from typing import Literal
 
 import pytest
@@ -44,6 +45,31 @@ def test_wording(text: str, sentences: list[str]) -> None:
 
     assert [str(fault) for fault in caught.value.faults] == sentences
     assert caught.value.exit_code == 2
+
+
+HOSTILE = [
+    ("name: 2024-13-45", "is not YAML: month must be in 1..12"),
+    ("name: a\nleaves: \x07", "t.yaml:2: is not YAML: a character is not allowed"),
+    ("name: !!python/object:os.system x", "t.yaml:1: is not YAML: could not determine a constructor"),
+    ("? [a, b]\n: x", "t.yaml:1: is not YAML: found unhashable key"),
+    ("&x [*x]", "is nested too deeply"),
+    ("[" * 3000, "is nested too deeply"),
+    ("a: &a [1,1,1,1,1,1,1,1,1,1]\n" + "".join(f"{b}: &{b} [{','.join([f'*{a}'] * 10)}]\n" for a, b in itertools.pairwise("abcdefghi")), "more than 100,000 values"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "words"), HOSTILE, ids=[words for _, words in HOSTILE])
+def test_hostile_files(text: str, words: str) -> None:
+    """No text crashes or hangs the reader: it is one error with an address."""
+    with pytest.raises(InputError) as caught:
+        load(Tree, text, "t.yaml")
+
+    assert words in str(caught.value)
+
+
+def test_files_from_other_systems() -> None:
+    """A byte order mark and line ends of Windows are no fault."""
+    assert load(Tree, "\ufeffname: x\r\nleaves: [{size: 2}]\r\n", "t.yaml").leaves == (Leaf(size=2),)
 
 
 def test_right_file() -> None:
