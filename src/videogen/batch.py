@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -15,6 +16,9 @@ from videogen.graph import Prompt
 from videogen.manifest import Manifest
 from videogen.phase import Phase
 from videogen.workflow import Value, Workflow
+
+MOST_JOBS = 10_000
+"""In one batch; more is a slip of the keyboard rather than a wish."""
 
 
 class Limits(Schema):
@@ -145,6 +149,11 @@ def expand(batch: Batch, workflow: Workflow, phase: Phase, manifest: Manifest, d
 
 
 def _faults(batch: Batch, document: Document, workflow: Workflow, phase: Phase) -> Iterator[Fault]:
+    wanted = math.prod(len(values) for values in batch.matrix.values())
+    if wanted > MOST_JOBS:
+        message = f"{wanted:,} combinations are more than {MOST_JOBS:,}, the most for one batch"
+        yield document.fault(("matrix",), message, "several batches, or fewer values")
+        return
     for section, values in (("fixed", batch.fixed), ("matrix", batch.matrix)):
         for name, value in values.items():
             if name not in workflow.parameter_names:

@@ -165,7 +165,7 @@ class Collector:
                 "gpu": worker.gpu,
                 "dollars_per_hour": worker.dollars_per_hour,
             },
-            "versions": dict(stats),
+            "versions": _versions(stats),
             "timings": {"leased": attempt.leased, "render_seconds": entry.render_seconds},
             "outputs": [
                 {**look, "key": file.key, "size": file.size, "sha256": file.sha256}
@@ -214,3 +214,11 @@ def _write(path: Path, document: Mapping[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with written(path) as file:
         file.write(json.dumps(document, indent=1, ensure_ascii=False).encode())
+
+
+def _versions(stats: Mapping[str, Any]) -> dict[str, Any]:
+    """What of `/system_stats` makes a result repeatable; its `argv` may hold what belongs to nobody else."""
+    system, devices = stats.get("system") or {}, stats.get("devices") or []
+    known = ("comfyui_version", "python_version", "pytorch_version", "os", "standin")
+    named = [{key: device.get(key) for key in ("name", "type", "vram_total")} for device in devices]
+    return {**{key: system[key] for key in known if key in system}, "devices": named}

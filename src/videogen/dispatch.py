@@ -79,6 +79,9 @@ def after_failure(failure: Failure, ended: int, limits: Limits, others: int, rea
             return Decision(Action.GIVE_UP_EQUAL, "no worker has the model")
         case FailureClass.MISSING_MODEL:
             return Decision(Action.AGAIN, "another worker may have the model")
+    if failure.kind is FailureClass.BAD_OUTPUT and not limits.new_seed_on_bad_output:
+        reason = "the same seed would give the same; `new_seed_on_bad_output: true` tries another"
+        return Decision(Action.GIVE_UP, reason, drop, free)
     if not failure.retry:
         return Decision(Action.GIVE_UP, "would fail again", drop, free)
     if ended >= allowed:

@@ -359,6 +359,8 @@ class Ledger:
                         db.execute(statement)
                     db.execute("INSERT INTO meta VALUES ('id', ?)", (str(uuid.uuid4()),))
                     db.execute(f"PRAGMA user_version = {SCHEMA}")
+        except sqlite3.OperationalError as error:
+            raise _explained(self.path, error) from error
         except sqlite3.DatabaseError as error:
             raise VideogenError(f"{self.path}: is not a ledger: {error}") from error
         if version not in (0, SCHEMA):
@@ -380,9 +382,7 @@ class Ledger:
                     self._db.execute("ROLLBACK")
                 raise
         except sqlite3.OperationalError as error:
-            if "full" in str(error):
-                raise DiskFull(f"{self.path}: {error}") from error
-            raise VideogenError(f"{self.path}: {error}") from error
+            raise _explained(self.path, error) from error
 
     def _all(self, query: str, values: tuple[object, ...]) -> list[sqlite3.Row]:
         return self._db.execute(query, values).fetchall()
@@ -392,6 +392,15 @@ class Ledger:
         if row is None:
             raise KeyError(values)
         return row
+
+
+def _explained(path: Path, error: sqlite3.OperationalError) -> VideogenError:
+    """SQLite's word for a disk or a folder that does not let it work."""
+    if "full" in str(error) or "disk I/O" in str(error):
+        return DiskFull(f"{path}: {error}", "free some space there, then go on")
+    if "unable to open" in str(error) or "readonly" in str(error):
+        return VideogenError(f"{path}: cannot be written: {error}", "may you write into its folder?")
+    return VideogenError(f"{path}: {error}")
 
 
 def _insert_outputs(db: sqlite3.Connection, prompt_id: str, outputs: Sequence[OutputRow]) -> None:

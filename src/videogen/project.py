@@ -123,13 +123,17 @@ def input_digests(
     digests: dict[str, tuple[str, Path]] = {}
     faults: list[Fault] = []
     for path, _, written in batch.file_parameters(found, used):
-        file = (folder / written).resolve()
+        file = folder / written
         try:
-            digests[written] = hashlib.sha256(file.read_bytes()).hexdigest(), file
+            if file.exists() and not file.is_file():
+                faults.append(document.fault(path, f"is no file: {written}"))
+                continue
+            with file.open("rb") as stream:
+                digests[written] = hashlib.file_digest(stream, "sha256").hexdigest(), file.resolve()
         except FileNotFoundError:
             near = did_you_mean(file.name, (p.name for p in file.parent.iterdir())) if file.parent.is_dir() else None
             faults.append(document.fault(path, f"no such file: {written}", near))
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
             faults.append(document.fault(path, f"cannot be read: {error}"))
     if faults:
         raise InputError(faults)

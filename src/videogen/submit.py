@@ -259,6 +259,8 @@ class _Run:
     async def _met(self, runner: Runner) -> dict[str, object] | None:
         try:
             await runner.begin()
+            if self._plan.again:
+                await runner.comfy.free()  # or its cache would answer instead of a render
             return await runner.comfy.object_info()
         except WorkerError as error:
             self._drop(runner.worker.name, error.message)

@@ -167,18 +167,20 @@ def test_ctrl_c_is_heard_while_the_store_is_silent(desk: Desk) -> None:
 
 
 def test_again_renders_anew(desk: Desk) -> None:
-    """--again sends every job once more, done or not; a ComfyUI may answer from its cache."""
+    """--again renders every job once more, done or not, and no cache answers instead."""
     desk.submit()
     code, _, err = desk.submit("--again")
 
     assert code == 0
     assert "Finished 4 jobs" in err
-    assert sum(worker.stats()["succeeded"] for worker in desk.workers) == 8
+    assert desk.renders() == 8
 
 
 BAD = [
     ("name: walk", "name: walk\nnmae: x", ["walk.yaml:3: nmae: unknown key", "hint: did you mean `name`?"]),
     ("who.png", "whom.png", ["walk.yaml:4: fixed/character: no such file: whom.png", "hint: did you mean `who.png`?"]),
+    ("who.png", ".", ["walk.yaml:4: fixed/character: is no file: ."]),
+    ("who.png", '"a\\0b.png"', ["walk.yaml:4: fixed/character: cannot be read: embedded null byte"]),
     ("who.png", "walk.yaml", ["walk.yaml:4: fixed/character: walk.yaml is not an image"]),
     ("wan22-i2v", "wan22-i2w", ["walk.yaml:3: workflow: no workflow `wan22-i2w`", "hint: did you mean `wan22-i2v`?"]),
     ("steps: 2", "steps: 99, sed: 1", ["99 is above 60", "workflow wan22-i2v has no parameter `sed`"]),

@@ -47,6 +47,15 @@ def test_every_class_of_failure_has_one_answer(kind: FailureClass, ended: int, o
     assert after_failure(_failure(kind), ended, Limits(attempts=2), others, reachable=True).action is action
 
 
+def test_the_same_picture_is_not_paid_for_twice() -> None:
+    """A bad output is rendered again only where the batch allows another seed."""
+    bad = _failure(FailureClass.BAD_OUTPUT)
+
+    assert after_failure(bad, 1, Limits(attempts=2), 1, reachable=True).action is Action.GIVE_UP
+    allowed = Limits(attempts=2, new_seed_on_bad_output=True)
+    assert after_failure(bad, 1, allowed, 1, reachable=True).action is Action.AGAIN
+
+
 def test_every_class_is_decided() -> None:
     """No failure class is without an answer."""
     for kind in FailureClass:
