@@ -17,7 +17,7 @@ import pytest
 from tests.doubles import studio
 from tests.doubles.s3_server import S3Server
 from tests.doubles.standin_process import StandinProcess
-from videogen import manifest, mirror, project
+from videogen import manifest, mirror, process, project
 
 ROOT = project.root()
 MANIFEST = ROOT / "models_manifest.dev.yaml"
@@ -127,12 +127,14 @@ def test_a_failed_job_is_exit_1(desk: Desk) -> None:
 
 def test_ctrl_c_keeps_what_is_done_and_the_next_submit_goes_on(desk: Desk) -> None:
     """Ctrl-C ends submit with code 3 and a hint; the next one renders what is missing, and nothing twice."""
+    walk = desk.folder / "walk.yaml"
+    walk.write_text(walk.read_text().replace("[1, 2, 3, 4]", "[1, 2, 3, 4, 5, 6, 7, 8]"))
     for worker in desk.workers:
         worker.faults({"name": "slow", "seconds": 0.3})
     process = desk.start("submit", "walk.yaml", "--outputs", "outputs.json", "--to", "videos")
     assert process.stderr is not None
     seen = ""
-    while "done 1/4" not in seen:
+    while "done 1/8" not in seen:
         line = process.stderr.readline()
         assert line, seen
         seen += line
@@ -146,8 +148,28 @@ def test_ctrl_c_keeps_what_is_done_and_the_next_submit_goes_on(desk: Desk) -> No
     assert "hint: submit the batch again to go on" in rest
     assert "Traceback" not in seen + rest
     assert code == 0
-    assert json.loads(out)["done"] == 4
-    assert desk.renders() == 4
+    assert json.loads(out)["done"] == 8
+    assert desk.renders() == 8
+
+
+def test_status_shows_a_worker_that_its_stack_does_not_know(desk: Desk) -> None:
+    """A process that a killed engine left is in the list of workers, with how to end it."""
+    left = process.start(
+        desk.folder / "state" / "desk" / "processes",
+        "desk-1-left",
+        [sys.executable, "-c", "import time; time.sleep(60)"],
+        environment=dict(os.environ),
+        ports={"comfyui": 1, "agent": 2},
+        folder=desk.folder,
+        about={"role": "worker", "stack": "desk", "slot": "1", "phase": "a"},
+    )
+    try:
+        _, out, err = desk.videogen("status", "--outputs", "outputs.json")
+    finally:
+        left.end(5)
+
+    assert "desk-1-left" in out
+    assert "does not know it: `pulumi destroy` ends it" in err
 
 
 def test_ctrl_c_is_heard_while_the_store_is_silent(desk: Desk) -> None:

@@ -8,6 +8,7 @@ import httpx
 from videogen import project, receipts
 from videogen.boot_report import WorkerStatus
 from videogen.cli.options import AsJson, OutputsFile, Stack, named_stack, read_outputs
+from videogen.clouds import local
 from videogen.console import Console, counted, duration, table
 from videogen.errors import InputError, StoreError
 from videogen.ledger import JobState, Ledger
@@ -31,6 +32,7 @@ def status(stack: Stack = None, file: OutputsFile = None, as_json: AsJson = Fals
             raise
         console.say(error.message)  # nothing is rented: jobs and receipts of this machine are worth a look all the same
     workers = [_worker(worker, outputs.tokens[worker.name]) for worker in outputs.workers] if outputs else []
+    workers += _unknown_to_the_stack(name, {worker["name"] for worker in workers}, console)
     jobs = _jobs(name)
     paid = _receipts(name, outputs, console)
     total = sum((receipt.dollars for receipt in paid), Decimal(0))
@@ -69,6 +71,23 @@ def _worker(worker: Worker, token: Secret) -> dict[str, Any]:
         "idle_seconds": said.idle_seconds,
         "lease_seconds_left": said.lease_seconds_left,
     }
+
+
+def _unknown_to_the_stack(name: str, known: set[str], console: Console) -> list[dict[str, Any]]:
+    """Workers of this machine that carry the stack's tag though the stack does not know them."""
+    found = [machine for machine in local.here(name).machines(name) if machine.name not in known]
+    for machine in found:
+        console.warn(f"worker {machine.name} is there, but stack {name} does not know it: `pulumi destroy` ends it")
+    return [
+        {
+            "name": one.name,
+            "cloud": one.cloud,
+            "gpu": one.gpu,
+            "url": one.url,
+            "state": f"{one.state}, unknown to the stack",
+        }
+        for one in found
+    ]
 
 
 def _jobs(name: str) -> list[dict[str, Any]]:
