@@ -3,7 +3,6 @@
     VideogenError               exit 1: it failed
     ├── InputError              exit 2: what the user wrote is wrong; carries every fault found, not the first
     ├── Stopped                 exit 3: a cap or a signal ended it; what was done is kept
-    │   ├── CapReached
     │   └── Interrupted
     ├── StoreError              the object store
     │   ├── StoreUnreachable
@@ -75,10 +74,6 @@ class Stopped(VideogenError):
     """Ended before the end, on purpose; open jobs stay open for the next run."""
 
     exit_code = 3
-
-
-class CapReached(Stopped):
-    """The money allowed is spent."""
 
 
 class Interrupted(Stopped):

@@ -14,7 +14,10 @@ Dollars = Annotated[Decimal, Field(ge=0)]
 
 
 class Cap(Schema):
-    """The most that may be spent, in dollars; reaching it ends workers."""
+    """The most that may be spent, in dollars.
+
+    `run` is held against the worst case before anything is declared or created; `month` is not counted yet.
+    """
 
     run: Dollars
     month: Dollars
