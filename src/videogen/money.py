@@ -16,7 +16,8 @@ Dollars = Annotated[Decimal, Field(ge=0)]
 class Cap(Schema):
     """The most that may be spent, in dollars.
 
-    `run` is held against the worst case before anything is declared or created; `month` is not counted yet.
+    Both are held against a stack's worst case before anything is created. What the month has cost so far, and what
+    runs, are not counted yet.
     """
 
     run: Dollars
