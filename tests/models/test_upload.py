@@ -83,7 +83,7 @@ def test_a_store_of_the_environment() -> None:
     """A bucket, an address and keys are enough; keys of AWS's own variables are taken as well."""
     found = from_environment(
         {
-            "VIDEOGEN_STORE_MODELS": "m",
+            "VIDEOGEN_STORE_MODELS": "my-models",
             "VIDEOGEN_STORE_ENDPOINT": "https://s3.example",
             "AWS_ACCESS_KEY_ID": "k",
             "AWS_SECRET_ACCESS_KEY": "s",
@@ -92,7 +92,7 @@ def test_a_store_of_the_environment() -> None:
 
     assert found is not None
     assert found.store.model_dump() == {
-        "endpoint": "https://s3.example", "region": "us-east-1", "addressing": "path", "models": "m", "outputs": "m",
+        "endpoint": "https://s3.example", "region": "us-east-1", "addressing": "path", "models": "my-models", "outputs": "my-models",
         "checksums": "content-md5",
     }  # fmt: skip
     assert from_environment({"VIDEOGEN_STORE_ENDPOINT": "https://s3.example"}) is None
@@ -101,11 +101,11 @@ def test_a_store_of_the_environment() -> None:
 def test_a_store_of_the_environment_that_cannot_be() -> None:
     """Missing keys and unknown words are wrong input at their variable."""
     with pytest.raises(InputError, match="environment: VIDEOGEN_STORE_KEY: the store's keys are missing"):
-        from_environment({"VIDEOGEN_STORE_MODELS": "m"})
+        from_environment({"VIDEOGEN_STORE_MODELS": "my-models"})
     with pytest.raises(InputError, match="environment: VIDEOGEN_STORE_ADDRESSING"):
         from_environment(
             {
-                "VIDEOGEN_STORE_MODELS": "m",
+                "VIDEOGEN_STORE_MODELS": "my-models",
                 "VIDEOGEN_STORE_KEY": "k",
                 "VIDEOGEN_STORE_SECRET": "s",
                 "VIDEOGEN_STORE_ADDRESSING": "odd",
