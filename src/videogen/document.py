@@ -19,6 +19,8 @@ Path = tuple[str | int, ...]
 MOST_VALUES = 100_000
 """A file that a person wrote has fewer; a few lines of aliases can have billions."""
 
+_KEY_TAGS = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge")
+
 
 class Schema(BaseModel):
     """Base of everything that is read from a file: frozen, and unknown keys are errors."""
@@ -29,10 +31,26 @@ class Schema(BaseModel):
 AnySchema = TypeVar("AnySchema", bound=Schema)
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML's own loader, whose every complaint about a value has a line."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (
+            ValueError,
+            LookupError,
+            AttributeError,
+        ) as error:  # what PyYAML lets through for `2024-13-45`, `!!bool x`
+            kind = node.tag.removeprefix("tag:yaml.org,2002:")
+            message = f"{_clip(node.value)} is no {kind} ({error}); put quotes round it if it is text"
+            raise yaml.constructor.ConstructorError(None, None, message, node.start_mark) from error
+
+
 class Document:
     """A YAML text that knows the line of each of its keys.
 
-    Raises `InputError` for text that is not YAML and for keys that stand twice.
+    Raises `InputError` for text that is not YAML, for keys that stand twice and for keys that are no text.
     """
 
     def __init__(self, text: str, name: str) -> None:
@@ -41,9 +59,13 @@ class Document:
         self._values = 0
         text = text.removeprefix("\ufeff")
         try:
-            root = yaml.compose(text, Loader=yaml.SafeLoader)
-            doubled = list(self._walk(root, ())) if root else []
-            self.data: Any = yaml.safe_load(text)
+            loader = _Loader(text)
+            root = loader.get_single_node()
+            found = list(self._walk(root, ())) if root else []
+            if found:
+                raise InputError(found)
+            self.data: Any = loader.construct_document(root) if root else None
+            self._json = json.dumps(self.data, default=str)
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
             raise InputError.of(f"{name}:{line}", f"is not YAML: {error.problem or error}") from error
@@ -52,10 +74,8 @@ class Document:
             raise InputError.of(f"{name}:{line}", f"is not YAML: a character is not allowed: {error.reason}") from error
         except RecursionError:
             raise InputError.of(name, "is nested too deeply") from None
-        except ValueError as error:  # what looks like a date and is none
+        except (ValueError, OverflowError) as error:  # a number of thousands of digits, a character beyond all
             raise InputError.of(name, f"is not YAML: {error}", "put quotes round it if it is text") from error
-        if doubled:
-            raise InputError(doubled)
 
     def _walk(self, node: yaml.Node, path: Path) -> Iterator[Fault]:
         self._values += 1
@@ -65,10 +85,16 @@ class Document:
         if isinstance(node, yaml.MappingNode):
             seen: set[str] = set()
             for key, value in node.value:
-                here = (*path, str(key.value))
-                if str(key.value) in seen:
-                    yield Fault(f"{self.name}:{key.start_mark.line + 1}: {spell(here)}", "stands twice")
-                seen.add(str(key.value))
+                at = f"{self.name}:{key.start_mark.line + 1}"
+                if not isinstance(key, yaml.ScalarNode):
+                    yield Fault(at, "a key must be text")
+                    continue
+                here = (*path, key.value)
+                if key.tag not in _KEY_TAGS:
+                    yield Fault(f"{at}: {spell(here)}", "a key must be text", "put quotes round it")
+                if key.value in seen:
+                    yield Fault(f"{at}: {spell(here)}", "stands twice")
+                seen.add(key.value)
                 self._lines[here] = key.start_mark.line + 1
                 yield from self._walk(value, here)
         elif isinstance(node, yaml.SequenceNode):
@@ -87,9 +113,8 @@ class Document:
 
     def load(self, schema: type[AnySchema]) -> AnySchema:
         """The document as `schema`; raises `InputError` with every fault."""
-        as_json = json.dumps(self.data, default=str)
         try:
-            return schema.model_validate_json(as_json, strict=True)  # strict: YAML's `no` is not the number 0
+            return schema.model_validate_json(self._json, strict=True)  # strict: YAML's `no` is not the number 0
         except ValidationError as error:
             raise InputError(faults(error, schema, self)) from None
 
