@@ -20,6 +20,8 @@ MOST_VALUES = 100_000
 """A file that a person wrote has fewer; a few lines of aliases can have billions."""
 
 _KEY_TAGS = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge")
+_NO_SUCH_VALUE = (ValueError, LookupError, AttributeError)
+"""What PyYAML lets through for `2024-13-45`, `!!bool x`, `!!int ''` and `!!timestamp x`."""
 
 
 class Schema(BaseModel):
@@ -37,11 +39,7 @@ class _Loader(yaml.SafeLoader):
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
             return super().construct_object(node, deep)
-        except (
-            ValueError,
-            LookupError,
-            AttributeError,
-        ) as error:  # what PyYAML lets through for `2024-13-45`, `!!bool x`
+        except _NO_SUCH_VALUE as error:
             kind = node.tag.removeprefix("tag:yaml.org,2002:")
             message = f"{_clip(node.value)} is no {kind} ({error}); put quotes round it if it is text"
             raise yaml.constructor.ConstructorError(None, None, message, node.start_mark) from error

@@ -55,11 +55,19 @@ def _undecodable(
     found: Batch, document: Document, workflow: Workflow, digests: dict[str, tuple[str, Path]]
 ) -> Sequence[Fault]:
     faults = []
+    wrong: dict[tuple[str, str], str | None] = {}
     for path, kind, written in batch.file_parameters(found, workflow):
-        try:
-            media.probe(digests[written][1], "image" if kind == "image" else "video")
-        except media.UnreadableMedia as error:
-            faults.append(
-                document.fault(path, f"{written} is not {'an image' if kind == 'image' else 'a video'}: {error}")
-            )
+        if (written, kind) not in wrong:  # a matrix may name a file thousands of times
+            wrong[written, kind] = _wrong(digests[written][1], kind)
+        if error := wrong[written, kind]:
+            what = "an image" if kind == "image" else "a video"
+            faults.append(document.fault(path, f"{written} is not {what}: {error}"))
     return faults
+
+
+def _wrong(path: Path, kind: str) -> str | None:
+    try:
+        media.probe(path, "image" if kind == "image" else "video")
+    except media.UnreadableMedia as error:
+        return str(error)
+    return None

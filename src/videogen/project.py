@@ -71,8 +71,7 @@ def read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        near = did_you_mean(path.name, (p.name for p in path.parent.iterdir())) if path.parent.is_dir() else None
-        raise InputError.of(shown(path), "no such file", near) from None
+        raise InputError.of(shown(path), "no such file", _near(path)) from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError.of(shown(path), f"cannot be read: {error}") from error
 
@@ -123,6 +122,8 @@ def input_digests(
     digests: dict[str, tuple[str, Path]] = {}
     faults: list[Fault] = []
     for path, _, written in batch.file_parameters(found, used):
+        if written in digests:
+            continue
         file = folder / written
         try:
             if file.exists() and not file.is_file():
@@ -131,10 +132,17 @@ def input_digests(
             with file.open("rb") as stream:
                 digests[written] = hashlib.file_digest(stream, "sha256").hexdigest(), file.resolve()
         except FileNotFoundError:
-            near = did_you_mean(file.name, (p.name for p in file.parent.iterdir())) if file.parent.is_dir() else None
-            faults.append(document.fault(path, f"no such file: {written}", near))
+            faults.append(document.fault(path, f"no such file: {written}", _near(file)))
         except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
             faults.append(document.fault(path, f"cannot be read: {error}"))
     if faults:
         raise InputError(faults)
     return digests
+
+
+def _near(path: Path) -> str | None:
+    """The file of the same folder that may have been meant."""
+    try:
+        return did_you_mean(path.name, (one.name for one in path.parent.iterdir()))
+    except OSError:  # no folder, or one that may be entered and not listed
+        return None
