@@ -140,14 +140,22 @@ class Ledger:
         self._clock = clock
 
     @classmethod
-    def open(cls, path: Path, clock: Callable[[], float] = time.time) -> Self:
-        """The ledger at `path`, made when there is none; raises `VideogenError` for any other file."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        db = sqlite3.connect(path, isolation_level=None, timeout=10, check_same_thread=False)
+    def open(cls, path: Path, clock: Callable[[], float] = time.time, *, read_only: bool = False) -> Self:
+        """The ledger at `path`, made when there is none; raises `VideogenError` for any other file.
+
+        With `read_only` nothing is made or changed, and one that another process writes can be read meanwhile.
+        """
+        try:
+            if not read_only:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            address = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
+            db = sqlite3.connect(address, isolation_level=None, timeout=10, check_same_thread=False, uri=True)
+        except (OSError, sqlite3.OperationalError) as error:
+            raise _explained(path, error) from error
         db.row_factory = sqlite3.Row
         ledger = cls(path, db, clock)
         try:
-            ledger._prepare()
+            ledger._prepare(read_only)
         except BaseException:
             db.close()
             raise
@@ -228,11 +236,6 @@ class Ledger:
                 (self._clock(), batch, job, batch, job),
             )
             _must_change(changed, f"job {job}", "reopen")
-
-    def give_up(self, batch: str, job: str) -> None:
-        """The open job fails; its attempts say why."""
-        with self._transaction() as db:
-            self._job_state(db, batch, job, JobState.FAILED)
 
     def fail_untried(self, batch: str, job: str, failure: Failure) -> None:
         """The open job fails without a try of its own, for the reason that an equal job failed."""
@@ -346,33 +349,36 @@ class Ledger:
 
     # SQLite
 
-    def _prepare(self) -> None:
-        try:
-            # WAL lets `status` read while `submit` writes. NORMAL keeps every transaction when this process is killed.
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = NORMAL")
-            self._db.execute("PRAGMA foreign_keys = ON")
-            with self._transaction() as db:
-                version = db.execute("PRAGMA user_version").fetchone()[0]
-                if version == 0:
-                    for statement in _TABLES.split(";")[:-1]:
-                        db.execute(statement)
-                    db.execute("INSERT INTO meta VALUES ('id', ?)", (str(uuid.uuid4()),))
-                    db.execute(f"PRAGMA user_version = {SCHEMA}")
-        except sqlite3.OperationalError as error:
-            raise _explained(self.path, error) from error
-        except sqlite3.DatabaseError as error:
-            raise VideogenError(f"{self.path}: is not a ledger: {error}") from error
-        if version not in (0, SCHEMA):
+    def _prepare(self, read_only: bool) -> None:
+        with _explaining(self.path):
+            version = self._version() if read_only else self._made()
+        if version != SCHEMA:
             raise VideogenError(
                 f"{self.path}: is a ledger of schema {version}, this program knows {SCHEMA}",
                 "use the videogen that wrote it, or another ledger",
             )
 
+    def _made(self) -> int:
+        """The ledger's schema, after it was made where there was none."""
+        # WAL lets `status` read while `submit` writes. NORMAL keeps every transaction when this process is killed.
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.execute("PRAGMA foreign_keys = ON")
+        with self._transaction() as db:
+            if self._version() == 0:
+                for statement in _TABLES.split(";")[:-1]:
+                    db.execute(statement)
+                db.execute("INSERT INTO meta VALUES ('id', ?)", (str(uuid.uuid4()),))
+                db.execute(f"PRAGMA user_version = {SCHEMA}")
+            return self._version()
+
+    def _version(self) -> int:
+        return int(self._db.execute("PRAGMA user_version").fetchone()[0])
+
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """All or nothing, and the writer's lock from the start."""
-        try:
+        with _explaining(self.path):
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
@@ -381,26 +387,43 @@ class Ledger:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
-        except sqlite3.OperationalError as error:
-            raise _explained(self.path, error) from error
 
     def _all(self, query: str, values: tuple[object, ...]) -> list[sqlite3.Row]:
-        return self._db.execute(query, values).fetchall()
+        with _explaining(self.path):
+            return self._db.execute(query, values).fetchall()
 
     def _one(self, query: str, values: tuple[object, ...]) -> sqlite3.Row:
-        row: sqlite3.Row | None = self._db.execute(query, values).fetchone()
+        with _explaining(self.path):
+            row: sqlite3.Row | None = self._db.execute(query, values).fetchone()
         if row is None:
             raise KeyError(values)
         return row
 
 
-def _explained(path: Path, error: sqlite3.OperationalError) -> VideogenError:
-    """SQLite's word for a disk or a folder that does not let it work."""
-    if "full" in str(error) or "disk I/O" in str(error):
-        return DiskFull(f"{path}: {error}", "free some space there, then go on")
-    if "unable to open" in str(error) or "readonly" in str(error):
-        return VideogenError(f"{path}: cannot be written: {error}", "may you write into its folder?")
-    return VideogenError(f"{path}: {error}")
+@contextmanager
+def _explaining(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise _explained(path, error) from error
+    except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
+        raise  # an error of this program
+    except sqlite3.DatabaseError as error:
+        raise VideogenError(f"{path}: is not a ledger: {error}") from error
+
+
+def _explained(path: Path, error: OSError | sqlite3.OperationalError) -> VideogenError:
+    """What the system or SQLite says of a disk, a folder or a file that does not let it work."""
+    said = str(error)
+    if "disk is full" in said or "disk I/O error" in said:
+        return DiskFull(f"{path}: cannot be written: {said}", "is its disk full? Free some space there, then go on")
+    if "readonly" in said:
+        return VideogenError(f"{path}: cannot be written: {said}", "may you write this file and into its folder?")
+    if "unable to open" in said or isinstance(error, OSError):
+        return VideogenError(f"{path}: cannot be opened: {said}", "may you write into its folder?")
+    if "locked" in said:
+        return VideogenError(f"{path}: {said}", "another process writes it: try again when it is done")
+    return VideogenError(f"{path}: is not a ledger: {said}")
 
 
 def _insert_outputs(db: sqlite3.Connection, prompt_id: str, outputs: Sequence[OutputRow]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from videogen.disk import explained
 from videogen.errors import VideogenError
 
 
@@ -16,8 +17,12 @@ def exclusive(ledger: Path) -> Iterator[None]:
     The kernel frees the lock when its holder ends, however it ends, so that a lock file that lies about is no lock.
     """
     path = ledger.with_name(ledger.name + ".lock")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as file:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+")
+    except OSError as error:
+        raise VideogenError(f"{path}: cannot be written: {error}", "may you write into its folder?") from error
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -26,7 +31,8 @@ def exclusive(ledger: Path) -> Iterator[None]:
             raise VideogenError(
                 f"{ledger}: another submit works with this ledger (pid {holder})", "wait for it to end, or stop it"
             ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+        with explained(path):
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
         yield

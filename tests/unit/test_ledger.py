@@ -13,6 +13,7 @@ from videogen.batch import Job
 from videogen.errors import VideogenError
 from videogen.failure import Failure, FailureClass
 from videogen.ledger import AttemptState, IllegalTransition, JobState, Ledger, OutputRow
+from videogen.ledger_lock import exclusive
 
 LOST = Failure(FailureClass.LOST_WORKER, "gone", {"why": "killed"})
 
@@ -67,7 +68,7 @@ def test_half_a_transition_is_none(ledger: Ledger, jobs: tuple[Job, ...], tmp_pa
     attempt = ledger.lease("walk", jobs[0].id, "w1")
     ledger.rendered(attempt.prompt_id, [_output(tmp_path)], None)
     ledger.stored(attempt.prompt_id)
-    ledger.give_up("walk", jobs[0].id)
+    ledger.fail_untried("walk", jobs[0].id, LOST)
     with pytest.raises(IllegalTransition):
         ledger.done(attempt.prompt_id)
 
@@ -92,7 +93,7 @@ def test_failures_are_counted_until_the_job_is_opened_again(ledger: Ledger, jobs
 
 def test_registering_twice_changes_nothing(ledger: Ledger, jobs: tuple[Job, ...]) -> None:
     """A batch that is submitted again finds its jobs as they stand."""
-    ledger.give_up("walk", jobs[0].id)
+    ledger.fail_untried("walk", jobs[0].id, LOST)
     ledger.register("walk", jobs)
 
     assert [row.state for row in ledger.jobs("walk")] == [JobState.FAILED, JobState.OPEN]
@@ -143,3 +144,57 @@ def test_a_file_that_is_no_ledger_is_refused(tmp_path: Path) -> None:
     with pytest.raises(VideogenError, match=r"notes\.txt: is not a ledger"):
         Ledger.open(other)
     assert other.read_text().startswith("not a database")
+
+
+def test_a_ledger_is_read_while_another_process_writes(ledger: Ledger, jobs: tuple[Job, ...]) -> None:
+    """A reader sees what was written last, in the middle of a transaction too, and can change nothing."""
+    writer = sqlite3.connect(ledger.path, isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    writer.execute("UPDATE jobs SET state = 'failed'")
+    with Ledger.open(ledger.path, read_only=True) as reader:
+        before = [row.state for row in reader.jobs("walk")]
+        writer.execute("COMMIT")
+        writer.close()
+        after = [row.state for row in reader.jobs("walk")]
+        with pytest.raises(VideogenError, match=r"ledger\.sqlite: cannot be written: .*readonly"):
+            reader.register("other", jobs)
+
+    assert (before, after) == ([JobState.OPEN] * 2, [JobState.FAILED] * 2)
+
+
+def test_a_reader_makes_no_ledger(tmp_path: Path) -> None:
+    """Reading where nothing is makes neither a folder nor a file; an odd name is a name."""
+    for path in (tmp_path / "none" / "ledger.sqlite", tmp_path / "what? 100%#.sqlite"):
+        with pytest.raises(VideogenError, match=r"sqlite: cannot be opened: unable to open"):
+            Ledger.open(path, read_only=True)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_is_none_is_no_bad_ledger(tmp_path: Path) -> None:
+    """A folder instead of a file, and a file instead of a folder, cannot be opened; nobody says: not a ledger."""
+    (tmp_path / "file").touch()
+    for path in (tmp_path, tmp_path / "file" / "ledger.sqlite"):
+        with pytest.raises(VideogenError, match="cannot be opened"):
+            Ledger.open(path)
+    with pytest.raises(VideogenError, match="cannot be written"), exclusive(tmp_path / "file" / "ledger.sqlite"):
+        pass
+
+
+@pytest.mark.parametrize("bytes_left", [0, 5000, 70_000])
+def test_a_full_disk_is_called_so(tmp_path: Path, bytes_left: int) -> None:
+    """A ledger that cannot grow, at once or later, says that the disk may be full and what to do."""
+    code = (
+        "import pathlib, resource, sys; from videogen.errors import DiskFull; from videogen.ledger import Ledger\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))\n"
+        "try:\n"
+        "    ledger = Ledger.open(pathlib.Path(sys.argv[1]))\n"
+        "    for number in range(1000): ledger.register(f'{number}' * 100, [])\n"
+        "except DiskFull as error: print(error, error.hint)\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "ledger.sqlite"), str(bytes_left)]
+    child = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+
+    assert child.stderr == ""
+    assert "ledger.sqlite: cannot be written: " in child.stdout
+    assert "Free some space there" in child.stdout
