@@ -45,7 +45,13 @@ class Collector:
     ledger: Ledger
 
     async def collect(
-        self, job: Job, attempt: AttemptRow, entry: HistoryEntry, comfy: Comfy, worker: Worker, stats: Mapping[str, Any]
+        self,
+        job: Job,
+        attempt: AttemptRow,
+        entry: HistoryEntry,
+        comfy: Comfy,
+        worker: Worker,
+        versions: Mapping[str, Any],
     ) -> None:
         """Downloads and checks what was rendered; afterwards the attempt is `rendered` and needs its worker no more.
 
@@ -77,7 +83,7 @@ class Collector:
         for output in self.workflow.definition.outputs:
             if not counts.get(output.kind):
                 raise _bad(f"`{output.title}` gave no {output.kind}", [])
-        record = self._record(job, attempt, entry, worker, stats, kept, looks)
+        record = self._record(job, attempt, entry, worker, versions, kept, looks)
         await asyncio.to_thread(_write, self.local(job.id, RECORD), record)
         self.ledger.rendered(attempt.prompt_id, kept, entry.render_seconds)
 
@@ -143,7 +149,7 @@ class Collector:
         attempt: AttemptRow,
         entry: HistoryEntry,
         worker: Worker,
-        stats: Mapping[str, Any],
+        versions: Mapping[str, Any],
         kept: list[OutputRow],
         looks: list[dict[str, object]],
     ) -> dict[str, object]:
@@ -165,7 +171,7 @@ class Collector:
                 "gpu": worker.gpu,
                 "dollars_per_hour": worker.dollars_per_hour,
             },
-            "versions": _versions(stats),
+            "versions": dict(versions),
             "timings": {"leased": attempt.leased, "render_seconds": entry.render_seconds},
             "outputs": [
                 {**look, "key": file.key, "size": file.size, "sha256": file.sha256}
@@ -214,11 +220,3 @@ def _write(path: Path, document: Mapping[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with written(path) as file:
         file.write(json.dumps(document, indent=1, ensure_ascii=False).encode())
-
-
-def _versions(stats: Mapping[str, Any]) -> dict[str, Any]:
-    """What of `/system_stats` makes a result repeatable; its `argv` may hold what belongs to nobody else."""
-    system, devices = stats.get("system") or {}, stats.get("devices") or []
-    known = ("comfyui_version", "python_version", "pytorch_version", "os", "standin")
-    named = [{key: device.get(key) for key in ("name", "type", "vram_total")} for device in devices]
-    return {**{key: system[key] for key in known if key in system}, "devices": named}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from videogen.batch import Job
-from videogen.comfy import Comfy, Events, HistoryEntry, Place
+from videogen.comfy import Comfy, Events, HistoryEntry, Place, versions
 from videogen.comfy.events import CONNECTED
 from videogen.errors import WorkerRefused
 from videogen.failure import AttemptFailed, Failure, FailureClass, of_execution_error, of_refusal
@@ -55,8 +55,8 @@ class Runner:
     ) -> None:
         self.worker = worker
         self.comfy = comfy
-        self.stats: dict[str, Any] = {}
-        """What the worker says of itself: versions, devices, memory."""
+        self.versions: dict[str, Any] = {}
+        """What the worker says of itself, for records and evidence."""
         self._events = events
         self._client_id = client_id
         self._files = files
@@ -65,7 +65,7 @@ class Runner:
 
     async def begin(self) -> None:
         """Learns what the worker is and opens the socket; one that stays silent is no reason to stop."""
-        self.stats = await self.comfy.system_stats()
+        self.versions = versions(await self.comfy.system_stats())
         await self._events.opened(self._waits.first_word)
 
     def ready_for(self, job: Job) -> bool:
@@ -177,7 +177,7 @@ class Runner:
 
     def _told(self, failure: Failure) -> Failure:
         """The failure with what the worker is, since a failure's first question is: where?"""
-        about = {"name": self.worker.name, "cloud": self.worker.cloud, "gpu": self.worker.gpu, **self.stats}
+        about = {"name": self.worker.name, "cloud": self.worker.cloud, "gpu": self.worker.gpu, **self.versions}
         return replace(failure, evidence={**failure.evidence, "worker": about})
 
 

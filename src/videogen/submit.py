@@ -356,7 +356,7 @@ class _Run:
 
     async def _finish(self, runner: Runner, job: Job, attempt: AttemptRow, entry: HistoryEntry) -> None:
         try:
-            await self._collector.collect(job, attempt, entry, runner.comfy, runner.worker, runner.stats)
+            await self._collector.collect(job, attempt, entry, runner.comfy, runner.worker, runner.versions)
         except AttemptFailed as error:
             await self._failed(runner, job, attempt, error)
         except WorkerError as error:

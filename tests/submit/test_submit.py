@@ -185,7 +185,9 @@ def test_out_of_memory_frees_the_worker_and_is_tried_again(tmp_path: Path, s3: S
     failure, decision = heard.failures[0]
     assert failure.kind is FailureClass.OUT_OF_MEMORY
     assert decision.free_worker
-    assert failure.evidence["worker"]["gpu"] == "stand-in"  # type: ignore[index]  # evidence is JSON
+    worker = json.loads(json.dumps(failure.evidence))["worker"]
+    assert (worker["gpu"], bool(worker["comfyui_version"])) == ("stand-in", True)
+    assert "argv" not in json.dumps(worker)
 
 
 @pytest.mark.parametrize("fault", ["black", "frozen", "truncated", "missing"])
@@ -201,6 +203,15 @@ def test_a_bad_output_is_kept_as_evidence_and_rendered_again(
     assert len(rejected) == (0 if fault == "missing" else 1)
     assert check_video(tmp_path / "videos" / "walk" / f"{what.jobs[0].id}.mp4", Expected(64, 64, 5)) == []
     assert not list((tmp_path / "videos" / "walk").glob("*.part"))
+
+
+def test_the_same_bad_picture_is_not_paid_for_twice(tmp_path: Path, s3: S3Server, one: Lent) -> None:
+    """Without another seed a bad output is the end of its job, after one render, and the option is named."""
+    what, heard = plan(tmp_path, [1], attempts=3), Heard()
+    one.faults({"name": "black"})
+    result = run(what, [one.url], s3.store(), heard)
+    assert (result.failed, one.stats()["prompts"]) == (1, 1)
+    assert "new_seed_on_bad_output" in heard.failures[0][1].reason
 
 
 def test_a_job_fails_after_its_last_attempt_and_can_be_retried(tmp_path: Path, s3: S3Server, one: Lent) -> None:

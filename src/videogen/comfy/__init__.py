@@ -1,7 +1,7 @@
 """The client of a worker's ComfyUI."""
 
-from videogen.comfy.answers import HistoryEntry, Place, Queue, RemoteFile
+from videogen.comfy.answers import HistoryEntry, Place, Queue, RemoteFile, versions
 from videogen.comfy.client import Comfy, Downloaded
 from videogen.comfy.events import Event, Events
 
-__all__ = ["Comfy", "Downloaded", "Event", "Events", "HistoryEntry", "Place", "Queue", "RemoteFile"]
+__all__ = ["Comfy", "Downloaded", "Event", "Events", "HistoryEntry", "Place", "Queue", "RemoteFile", "versions"]

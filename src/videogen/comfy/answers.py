@@ -84,3 +84,13 @@ def _files(outputs: Mapping[str, Any]) -> Iterator[RemoteFile]:
             for entry in entries if isinstance(entries, list) else ():
                 if isinstance(entry, Mapping) and "filename" in entry and "type" in entry:
                     yield RemoteFile(node, entry["filename"], str(entry.get("subfolder") or ""), entry["type"])
+
+
+_VERSIONS = ("comfyui_version", "python_version", "pytorch_version", "os", "standin")
+
+
+def versions(stats: Mapping[str, Any]) -> dict[str, Any]:
+    """What of `/system_stats` makes a result repeatable; its `argv`, with paths and flags of a machine, is left out."""
+    system, devices = stats.get("system") or {}, stats.get("devices") or []
+    named = [{key: device.get(key) for key in ("name", "type", "vram_total")} for device in devices]
+    return {**{key: system[key] for key in _VERSIONS if key in system}, "devices": named}
