@@ -2,7 +2,7 @@
 
 import re
 from pathlib import PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import Discriminator, Field, Tag, field_validator
@@ -118,7 +118,7 @@ class Model(Schema):
             raise ValueError(
                 f"should be a path inside the models folder such as `vae/{path.name or 'x'}`, got {value!r}"
             )
-        allowed = Folder.__args__  # type: ignore[attr-defined]  # a Literal's words; typing has no public name for them
+        allowed = get_args(Folder)
         if path.parts[0] not in allowed:
             raise ValueError(f"first folder {path.parts[0]!r} is not one of: {', '.join(allowed)}")
         return value
