@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clouds.test_process import soon
+from tests.clouds.test_process import pid_of, soon
 from videogen.clouds import WorkerSpec
 from videogen.clouds.local import LocalCloud
 from videogen.errors import CloudError, CloudUnknown
@@ -30,7 +30,7 @@ def test_the_worker_gets_its_environment_and_nothing_of_ours(
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "account")
     made = cloud.create(spec, "dev-1-a")
     assert soon((state / "disks" / "1" / "ready").exists)
-    pid = (state / "processes" / made.name / "pid").read_text().strip()
+    pid = str(pid_of(state / "processes" / made.name))
     environment = dict(
         item.split("=", 1) for item in Path(f"/proc/{pid}/environ").read_text().split("\0") if "=" in item
     )
@@ -46,7 +46,7 @@ def test_a_killed_worker_has_exited(cloud: LocalCloud, spec: WorkerSpec, state: 
     """A machine whose worker was killed is still listed, as exited, until it is ended."""
     made = cloud.create(spec, "dev-1-a")
     assert soon((state / "disks" / "1" / "ready").exists)
-    os.killpg(int((state / "processes" / made.name / "pid").read_text()), signal.SIGKILL)
+    os.killpg(pid_of(state / "processes" / made.name), signal.SIGKILL)
 
     assert soon(lambda: cloud.machines("dev")[0].state == "exited")
     ended = cloud.end(made.name, why="found ended", by="test")
@@ -60,7 +60,7 @@ def test_a_worker_whose_child_is_left_has_exited(cloud: LocalCloud, spec: Worker
     """A worker whose entrypoint died does nothing any more, even if a child of it lives; its end reaches the child."""
     made = cloud.create(spec, "dev-1-a")
     assert soon((state / "disks" / "1" / "ready").exists)
-    os.kill(int((state / "processes" / made.name / "pid").read_text()), signal.SIGKILL)
+    os.kill(pid_of(state / "processes" / made.name), signal.SIGKILL)
 
     assert soon(lambda: cloud.machines("dev")[0].state == "exited")
     cloud.end(made.name, why="found ended", by="test")

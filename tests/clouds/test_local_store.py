@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.clouds.test_process import pid_of
 from videogen import local_store
 from videogen.errors import StoreError
 from videogen.local_store import LocalStore
@@ -39,7 +40,7 @@ def test_only_its_keys_open_it(state: Path) -> None:
 
     found = server.server()
     assert found is not None
-    pid = (found.folder / "pid").read_text().strip()
+    pid = str(pid_of(found.folder))
     readable = Path(f"/proc/{pid}/cmdline").read_text() + (found.folder / "process.json").read_text() + found.tail()
     assert access.secret.reveal() not in readable
     server.end()

@@ -34,6 +34,13 @@ def soon(condition: Callable[[], object], seconds: float = 10) -> bool:
     return True
 
 
+def pid_of(folder: Path) -> int:
+    """The number of a process that has just started: to write it down is its own first act."""
+    pid = folder / "pid"
+    assert soon(lambda: pid.is_file() and pid.read_text().strip())
+    return int(pid.read_text())
+
+
 def test_found_again_with_what_was_meant(state: Path) -> None:
     """Another one who looks finds the process, its ports and that it lives."""
     start(state, SLEEP)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clouds.test_process import soon
+from tests.clouds.test_process import pid_of, soon
 from videogen import local_store, receipts
 from videogen.clouds import Ended, Machine, WorkerSpec
 from videogen.clouds.local import LocalCloud
@@ -112,6 +112,7 @@ def test_a_cloud_that_falls_silent_hides_no_reason(renter: Renter, spec: WorkerS
     """Not ready, and not proven gone: the error says both, with the cure of the second."""
 
     def refuse(machine: Machine, alive: Callable[[], bool]) -> None:
+        pid_of(state / "processes" / machine.name)  # or `kill` would not find it
         (state / "processes" / machine.name / "process.json").write_text("not json")
         raise WorkerError("wrong hash of model uni3c")
 

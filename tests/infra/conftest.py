@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.clouds.test_process import pid_of
 from videogen import process, project
 from videogen.process import Process
 
@@ -125,7 +126,7 @@ def soon(condition: Callable[[], object], seconds: float = 20) -> bool:
 
 def kill(one: Process) -> None:
     """`kill -9` to a process and its children, as nobody of ours would."""
-    os.killpg(int((one.folder / "pid").read_text()), signal.SIGKILL)
+    os.killpg(pid_of(one.folder), signal.SIGKILL)
 
 
 @pytest.fixture(scope="module")

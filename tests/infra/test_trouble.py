@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.clouds.test_process import pid_of
 from tests.infra.conftest import Checkout, soon
 from videogen import manifest
 from videogen.process import Process
@@ -140,8 +141,7 @@ def _worker(checkout: Checkout, slot: str) -> Process:
 
 def _signal(worker: Process, number: signal.Signals) -> None:
     """A signal to a worker's whole process group."""
-    assert soon((worker.folder / "pid").is_file)
-    os.killpg(int((worker.folder / "pid").read_text()), number)
+    os.killpg(pid_of(worker.folder), number)
 
 
 def _children(parent: int) -> set[int]:
