@@ -20,9 +20,9 @@ from videogen.models_folder import ModelsFolder, described
 from videogen.store import Store, StoredObject
 from videogen.sync_plan import FoundFile, VerifiedFile
 
-CONNECTIONS = min(16, max(8, 4 * (os.cpu_count() or 1)))
-"""One gives 50 to 100 MB/s from a far S3; more than 16 would not fit into the memory that a sync may take."""
-_SPARE = 4
+CONNECTIONS = min(12, max(8, 4 * (os.cpu_count() or 1)))
+"""One gives 50 to 100 MB/s from a far S3; more than 12 would not fit into the memory that a sync may take."""
+_SPARE = 2
 """Buffers that wait to be hashed while all connections go on."""
 _FILES = 4
 _ATTEMPTS = 2

@@ -6,7 +6,6 @@ as far as it hashes to what the journal says; other chunks are fetched again.
 """
 
 import hashlib
-import os
 import re
 import threading
 import time
@@ -14,15 +13,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from videogen.disk import begin_writeback, settle
+from videogen.direct_file import DirectFile
+from videogen.disk import settle
 from videogen.errors import WrongHash
 from videogen.manifest import Model
 from videogen.models_folder import ModelsFolder, described
 from videogen.store import Store, StoredObject
 from videogen.sync_plan import VerifiedFile
 
-CHUNK = 8 << 20
-"""Bytes of one range; each that is under way is held in memory."""
+CHUNK = 16 << 20
+"""Bytes of one range; each that is under way is held in memory. Smaller ones cost a server more."""
 
 Origin = Literal["disk", "store"]
 Tell = Callable[[int, Origin], None]
@@ -44,11 +44,10 @@ class Landing:
         if not self.part.exists():
             self._journal.unlink(missing_ok=True)  # of a part that got its name just before a crash
         self._kept = _kept(self._journal, self.size)
-        self._handle = os.open(self.part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        os.ftruncate(self._handle, self.size)
+        self._file = DirectFile(self.part, self.size)
         self._whole = hashlib.sha256()
         self._next = 0
-        self._arrived: dict[int, tuple[memoryview, Origin, Callable[[], None]]] = {}
+        self._arrived: dict[int, tuple[memoryview, int, Origin, Callable[[], None]]] = {}
         self._hashing = False
         self._lock = threading.Lock()
         self._writing = threading.Lock()
@@ -59,32 +58,32 @@ class Landing:
 
         `release` is called once the buffer is free again, perhaps by another thread.
         """
-        view = buffer[: min(CHUNK, self.size - chunk * CHUNK)]
+        count = min(CHUNK, self.size - chunk * CHUNK)
         origin: Origin = "store"
-        if chunk in self._kept and os.preadv(self._handle, [view], chunk * CHUNK) == len(view):
+        if chunk in self._kept and self._file.read(buffer, count, chunk * CHUNK):
             origin = "disk"
         else:
-            self._fetch(chunk, view, halt)
+            self._fetch(chunk, buffer, count, halt)
         with self._lock:
-            self._arrived[chunk] = view, origin, release
+            self._arrived[chunk] = buffer, count, origin, release
             if self._hashing:
                 return False
             self._hashing = True
         return self._hash(halt)
 
-    def _fetch(self, chunk: int, view: memoryview, halt: threading.Event) -> None:
-        at, stored = chunk * CHUNK, self._stored
-        tell = self._tell
+    def _fetch(self, chunk: int, buffer: memoryview, count: int, halt: threading.Event) -> None:
+        at, stored, tell = chunk * CHUNK, self._stored, self._tell
         self._store.fill(
-            stored.bucket, stored.key, at, view, etag=stored.etag, stop=halt, tell=lambda count: tell(count, "store")
+            stored.bucket,
+            stored.key,
+            at,
+            buffer[:count],
+            etag=stored.etag,
+            stop=halt,
+            tell=lambda piece: tell(piece, "store"),
         )
-        left = view
         with self._writing:
-            while left:
-                count = os.pwrite(self._handle, left, at)
-                left, at = left[count:], at + count
-        if self.chunks > 1:
-            begin_writeback(self._handle, chunk * CHUNK, len(view))
+            self._file.write(buffer, count, at)
 
     def _hash(self, halt: threading.Event) -> bool:
         """Hashes what has arrived, as far as no chunk is missing; one thread at a time does."""
@@ -93,24 +92,25 @@ class Landing:
                 if self._next not in self._arrived:
                     self._hashing = False
                     return self._next == self.chunks
-                view, origin, release = self._arrived.pop(self._next)
+                buffer, count, origin, release = self._arrived.pop(self._next)
             try:
-                self._hash_one(self._next, view, origin, halt)
+                self._hash_one(self._next, buffer, count, origin, halt)
             finally:
                 release()
             self._next += 1
 
-    def _hash_one(self, chunk: int, view: memoryview, origin: Origin, halt: threading.Event) -> None:
+    def _hash_one(self, chunk: int, buffer: memoryview, count: int, origin: Origin, halt: threading.Event) -> None:
+        view = buffer[:count]
         before = self._whole.copy()
         self._whole.update(view)
         so_far = self._whole.hexdigest()
         if origin == "disk" and so_far != self._kept[chunk]:
-            self._fetch(chunk, view, halt)
+            self._fetch(chunk, buffer, count, halt)
             self._whole = before
             self._whole.update(view)
             so_far = self._whole.hexdigest()
         elif origin == "disk":
-            self._tell(len(view), "disk")
+            self._tell(count, "disk")
         if self.chunks > 1 and self._kept.get(chunk) != so_far:
             with self._journal.open("a") as lines:
                 lines.write(f"{chunk} {so_far}\n")
@@ -124,9 +124,9 @@ class Landing:
                 f"model {self.model.name}: {name} has sha256 {found}",
                 "the object in the store is damaged: remove it there and mirror the model again",
             )
-        os.fsync(self._handle)
+        self._file.settle()
         self._folder.place(self.part, self.model.file)
-        proof = VerifiedFile.of(described(os.fstat(self._handle)), found)
+        proof = VerifiedFile.of(described(self._file.status()), found)
         if self.chunks > 1:
             self._journal.unlink(missing_ok=True)
         self.close()
@@ -134,12 +134,10 @@ class Landing:
 
     def close(self, *, drop: bool = False) -> None:
         """Ends it; with `drop` nothing of it stays on the disk. May be called again."""
-        for _, _, release in self._arrived.values():
+        for *_, release in self._arrived.values():
             release()
         self._arrived.clear()
-        if self._handle >= 0:
-            os.close(self._handle)
-            self._handle = -1
+        self._file.close()
         if drop:
             self.part.unlink(missing_ok=True)
             self._journal.unlink(missing_ok=True)

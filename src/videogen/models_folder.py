@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
@@ -154,9 +153,9 @@ class ModelsFolder:
             settle(folder)
         self._changed.clear()
         if self._proofs is not None:
-            files = {name: asdict(proof) for name, proof in sorted(self._proofs.items())}
+            files = {name: vars(proof) for name, proof in sorted(self._proofs.items())}
             with written(self.path / _RECORD) as record:
-                record.write(json.dumps({"version": _VERSION, "files": files}, indent=1).encode())
+                record.write(json.dumps({"version": _VERSION, "files": files}).encode())
         self._saved = time.monotonic()
 
     def forget_parts(self, keep: Iterable[str]) -> None:
