@@ -21,8 +21,9 @@ from videogen.contact_sheet import contact_sheet
 from videogen.dispatch import Action, Decision, Waiting, after_failure, equal_jobs, reseeded
 from videogen.errors import Interrupted, StoreError, WorkerError, WorkerLost
 from videogen.failure import AttemptFailed, Failure, FailureClass
-from videogen.ledger import AttemptRow, JobRow, JobState, Ledger
+from videogen.ledger import Ledger
 from videogen.ledger_lock import exclusive
+from videogen.ledger_rows import AttemptRow, JobRow, JobState
 from videogen.preflight import preflight
 from videogen.progress import Progress
 from videogen.runner import Limit, Runner, Waits

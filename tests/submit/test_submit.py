@@ -18,8 +18,9 @@ from tests.doubles.standin_process import StandinProcess
 from tests.doubles.studio import Heard, Lent, plan, run, workers
 from videogen.errors import InputError, Interrupted, VideogenError, WorkerLost
 from videogen.failure import FailureClass
-from videogen.ledger import JobState, Ledger
+from videogen.ledger import Ledger
 from videogen.ledger_lock import exclusive
+from videogen.ledger_rows import JobState
 from videogen.media import Expected, check_video
 from videogen.submit import NEARLY_DONE
 
