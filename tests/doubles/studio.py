@@ -26,7 +26,8 @@ from videogen.progress import Progress
 from videogen.runner import Waits
 from videogen.secret import Secret
 from videogen.store import Store, StoredObject
-from videogen.submit import Plan, Result, submit
+from videogen.submission import Plan, Result
+from videogen.submit import submit
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 QUICK = Waits(lost=1.0, poll=0.2, first_word=0.5, interrupt=5.0, grace=0.2)
