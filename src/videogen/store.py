@@ -18,6 +18,7 @@ from videogen.errors import ObjectMissing, StoreError
 from videogen.store_client import StoreClient, code
 from videogen.store_reader import StoreReader
 from videogen.store_upload import PART, digest_header, require_part, upload
+from videogen.whole_answer import WholeAnswer
 
 _PIECE = 8 << 20
 _ANY = "application/octet-stream"
@@ -127,14 +128,20 @@ class Store:
         etag: str = "",
         stop: threading.Event | None = None,
         tell: Callable[[int], None] | None = None,
+        whole: WholeAnswer | None = None,
     ) -> None:
         """Fills `view` with the bytes from `start` on; a connection that breaks goes on where it broke.
 
         Ask `head` once before many of these: rclone hashes an object when it is first asked for, once for each of the
-        requests that come meanwhile. `etag`: as `head` told it; `tell` gets the bytes of each piece. Raises
-        `ObjectMissing`; `ObjectChanged`; `StoreError` when the object ends before.
+        requests that come meanwhile. `etag`: as `head` told it; `tell` gets the bytes of each piece; `whole` is where
+        they come from instead of a range. Raises `ObjectMissing`; `ObjectChanged`; `RangeIgnored`; `StoreError` when
+        the object ends before.
         """
-        self._reader.fill(bucket, key, start, view, etag=etag, stop=stop, tell=tell)
+        self._reader.fill(bucket, key, start, view, etag=etag, stop=stop, tell=tell, whole=whole)
+
+    def whole(self, stored: StoredObject, stop: threading.Event | None = None) -> WholeAnswer:
+        """All of an object from one answer, for `fill` from front to back after `RangeIgnored`."""
+        return self._reader.whole(stored.bucket, stored.key, stored.etag, stop)
 
     def hang_up(self, stop: threading.Event) -> None:
         """Ends the reads that were made with this `stop`, also those that wait for a silent store."""

@@ -26,8 +26,9 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.httpsession import get_cert_path
 
-from videogen.errors import Interrupted, ObjectChanged, ObjectMissing, StoreError
+from videogen.errors import Interrupted, ObjectChanged, ObjectMissing, RangeIgnored, StoreError
 from videogen.store_client import BROKEN, Busy, StoreClient, is_busy, is_loopback, seconds, wait
+from videogen.whole_answer import WholeAnswer
 
 _PIECE = 1 << 20
 _IDLE = 32
@@ -77,11 +78,13 @@ class StoreReader:
         etag: str = "",
         stop: threading.Event | None = None,
         tell: Callable[[int], None] | None = None,
+        whole: WholeAnswer | None = None,
     ) -> None:
         """Fills `view` with the object's bytes from `start` on; an answer that breaks goes on where it broke.
 
-        `tell` gets the bytes of each piece. Raises `ObjectMissing`; `ObjectChanged` when its ETag is not `etag`;
-        `StoreError` when the object ends before; `StoreUnreachable`; `Interrupted`.
+        `tell` gets the bytes of each piece; `whole` is where they come from instead of a range of their own. Raises
+        `ObjectMissing`; `ObjectChanged` when its ETag is not `etag`; `RangeIgnored`; `StoreError` when the object ends
+        before; `StoreUnreachable`; `Interrupted`.
         """
         name = f"{bucket}/{key}"
         done, last = 0, time.monotonic()
@@ -89,8 +92,7 @@ class StoreReader:
         def receive() -> None:
             nonlocal done, last
             span = (start + done, start + len(view) - 1)
-            with self._answer("GET", bucket, key, span, stop) as answer:
-                self._check(answer, name, span, etag)
+            with whole.at(span[0]) if whole else self._body(bucket, key, span, etag, stop) as answer:
                 while done < len(view):
                     count = answer.readinto(view[done : done + _PIECE])
                     if not count:
@@ -125,6 +127,19 @@ class StoreReader:
                 if owner is stop and connection.sock:
                     with suppress(OSError):
                         connection.sock.shutdown(socket.SHUT_RDWR)
+
+    def whole(self, bucket: str, key: str, etag: str, stop: threading.Event | None) -> WholeAnswer:
+        """All of an object from one answer, for `fill` where ranges are ignored."""
+        return WholeAnswer(partial(self._body, bucket, key, None, etag, stop))
+
+    @contextmanager
+    def _body(
+        self, bucket: str, key: str, span: tuple[int, int] | None, etag: str, stop: threading.Event | None
+    ) -> Iterator[HTTPResponse]:
+        """An answer whose bytes are those of the span, or of all of the object that `etag` means."""
+        with self._answer("GET", bucket, key, span, stop) as answer:
+            self._check(answer, f"{bucket}/{key}", span[0] if span else 0, etag)
+            yield answer
 
     @contextmanager
     def _answer(
@@ -185,14 +200,15 @@ class StoreReader:
             self._bases[bucket] = signed.partition("?")[0].removesuffix("k")
         return self._bases[bucket]
 
-    def _check(self, answer: HTTPResponse, name: str, span: tuple[int, int], etag: str) -> None:
+    def _check(self, answer: HTTPResponse, name: str, start: int, etag: str) -> None:
         found = _etag(answer)
         if etag and found and found != etag:
             raise ObjectChanged(f"{self._client.address}: {name} was replaced while it was read")
         said = re.fullmatch(r"bytes (\d+)-\d+/(?:\d+|\*)", answer.headers.get("Content-Range", ""))
-        if (int(said[1]) if said else 0) != span[0]:
-            raise StoreError(
-                f"{self._client.address}: {name}: the answer is not the range {span[0]}-{span[1]} that was asked for",
+        if (int(said[1]) if said else 0) != start:
+            wrong = StoreError if said else RangeIgnored
+            raise wrong(
+                f"{self._client.address}: {name}: the answer does not begin with byte {start}, which was asked for",
                 "does a proxy in between drop the header Range?",
             )
 

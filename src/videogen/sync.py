@@ -7,7 +7,7 @@ or fetched. Files that no model names are reported; they stay unless their remov
 import shutil
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -26,6 +26,7 @@ from videogen.errors import (
     LinkTooSlow,
     NotReady,
     ObjectMissing,
+    RangeIgnored,
     StoreError,
     VideogenError,
     WrongHash,
@@ -165,6 +166,9 @@ class _Work:
         self.floor = self.window = 0.0
         self._samples: deque[tuple[float, int]] | None = None
         """Moments and bytes fetched by then, of one window; nothing while nobody fetches."""
+        self._moved = Counter[str]()
+        """Bytes of each file that counted as done; what is done once more counts twice in both sums."""
+        self._unranged = False
         self._last_file = ""
         self._told = 0.0
         self._counting = threading.RLock()
@@ -210,7 +214,7 @@ class _Work:
             self.proven.add(model.file)
         else:
             with self._counting:
-                self.total += model.size or 0  # to be fetched as well
+                self.total += self._moved.pop(model.file, 0)  # to be fetched as well
         self.say(events.Verified(model.name, model.file, model.size or 0, right))
 
     def fetch_all(self, models: tuple[Model, ...], foreign: tuple[str, ...]) -> None:
@@ -284,8 +288,12 @@ class _Work:
 
     def _again(self, model: Model, fault: StoreError) -> None:
         with self._counting:
-            self.total += model.size or 0
-        self.say(events.Again(model.name, fault.message))
+            self.total += self._moved.pop(model.file, 0)
+            if not isinstance(fault, RangeIgnored):
+                self.say(events.Again(model.name, fault.message))
+            elif not self._unranged:
+                self._unranged = True
+                self.say(events.Unranged(model.name, fault.message))
 
     def _check_time(self) -> None:
         if self.stop.is_set():
@@ -321,6 +329,7 @@ class _Work:
     def _advance(self, file: str, count: int, origin: Literal["disk", "store"]) -> None:
         with self._counting:
             self.done += count
+            self._moved[file] += count
             self.fetched += count if origin == "store" else 0
             self._last_file = file
             now = time.monotonic()

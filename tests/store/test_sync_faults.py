@@ -27,7 +27,7 @@ from videogen.manifest import Manifest
 from videogen.models_folder import ModelsFolder
 from videogen.store import Store, model_key
 from videogen.sync import SyncReport, sync
-from videogen.sync_events import SyncEvent, line
+from videogen.sync_events import Again, Moved, SyncEvent, Unranged, line
 
 BYTES = {
     "large": hashlib.shake_128(b"large").digest(2 * CHUNK + 4711),
@@ -127,10 +127,9 @@ def test_retry_after_beyond_the_patience_is_an_error_at_once(full: S3Server, mod
         (Fault("forbidden", times=99, key=HASHES["small"]), StoreError, "model small: .* AccessDenied as told"),
         (Fault("flipped", times=99, key=HASHES["small"]), WrongHash, "model small: .* has sha256"),
         (Fault("replaced", times=99, key=HASHES["large"]), ObjectChanged, "was replaced while it was read"),
-        (Fault("whole", times=99, key=HASHES["large"]), StoreError, "model large: .* is not the range"),
         (Fault("truncated", times=0), None, ""),
     ],
-    ids=["403", "flipped", "replaced", "whole", "none"],
+    ids=["403", "flipped", "replaced", "none"],
 )
 def test_faults_that_stay_are_one_clear_error(
     full: S3Server, models: Path, fault: Fault, error: type[VideogenError] | None, words: str
@@ -144,6 +143,68 @@ def test_faults_that_stay_are_one_clear_error(
     run(full.store(), models)
 
     assert_right(models)
+
+
+def once_unranged(bad: BadS3, *faults: Fault, told: list[SyncEvent]) -> Callable[[SyncEvent], None]:
+    """A listener that keeps events, and lets faults begin when the store is known to ignore ranges."""
+
+    def tell(event: SyncEvent) -> None:
+        told.append(event)
+        if isinstance(event, Unranged):
+            bad.faults[:0] = faults
+
+    return tell
+
+
+@pytest.mark.parametrize("breaks", [0, 2])
+def test_ranges_that_are_ignored(full: S3Server, models: Path, breaks: int) -> None:
+    """A store that gives whole objects is read in one answer a file, said once; one that breaks is asked again."""
+    told: list[SyncEvent] = []
+    with BadS3(full, Fault("whole", times=99)) as bad:
+        breaking = Fault("reset", times=breaks, key=HASHES["large"])
+        report = run(bad.store(), models, tell=once_unranged(bad, breaking, told=told))
+        asked = bad.asked
+
+    assert_right(models)
+    assert set(report.fetched) == {"large", "small", "jp"}
+    assert [event.model for event in told if isinstance(event, Unranged)] == ["large"]
+    assert not any(isinstance(event, Again) for event in told)
+    assert breaking.met == 1 + breaks
+    assert asked <= 2 + 3 + 1 + breaks  # the small ones, a range for each chunk, the one answer
+    assert all(event.done_bytes <= event.total_bytes for event in told if isinstance(event, Moved))
+
+
+def test_a_proven_part_is_used_where_ranges_are_ignored(full: S3Server, models: Path) -> None:
+    """What an earlier sync left is read from the disk, and not written again."""
+    parts = ModelsFolder(models).parts(FILES["large"])
+    first = BYTES["large"][:CHUNK]
+    (parts / HASHES["large"]).write_bytes(first)
+    (parts / f"{HASHES['large']}.chunks").write_text(f"0 {hashlib.sha256(first).hexdigest()}\n")
+    with BadS3(full, Fault("whole", times=99)) as bad:
+        report = run(bad.store(), models, of(model("large")))
+
+    assert report.fetched_bytes == len(BYTES["large"]) - CHUNK
+    assert (models / FILES["large"]).read_bytes() == BYTES["large"]
+
+
+def test_damage_where_ranges_are_ignored(full: S3Server, models: Path) -> None:
+    """Wrong bytes are found there as well."""
+    full.file("models", model_key(HASHES["large"])).write_bytes(b"?" + BYTES["large"][1:])
+    with BadS3(full, Fault("whole", times=99)) as bad, pytest.raises(WrongHash, match=r"model large: .* has sha256"):
+        run(bad.store(), models)
+
+
+def test_a_stop_where_ranges_are_ignored(full: S3Server, models: Path) -> None:
+    """A stop is heard while the one answer is silent."""
+    stop, silent = threading.Event(), Fault("silent", times=99, key=HASHES["large"])
+    with BadS3(full, Fault("whole", times=99)) as bad:
+        threading.Timer(1, stop.set).start()
+        began = time.monotonic()
+        with pytest.raises(Interrupted):
+            run(bad.store(60), models, stop=stop, tell=once_unranged(bad, silent, told=[]))
+
+    assert silent.met == 1
+    assert time.monotonic() - began < 5
 
 
 def test_the_floor_bites(full: S3Server, models: Path) -> None:
