@@ -1,6 +1,8 @@
 """Requests to an S3 with a deadline: repeated while the store is away, and its refusals as our errors."""
 
+import os
 import random
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -12,10 +14,11 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
 from botocore.exceptions import ConnectionError as NoConnectionError
+from botocore.httpsession import get_cert_path
 from botocore.parsers import ResponseParserError
 
 from videogen import stack_outputs
-from videogen.errors import Interrupted, ObjectMissing, StoreError, StoreUnreachable
+from videogen.errors import InputError, Interrupted, ObjectMissing, StoreError, StoreUnreachable
 
 BROKEN = (NoConnectionError, HTTPClientError, IncompleteReadError, ResponseParserError, HTTPException, OSError)
 """No answer, half an answer, or an answer that is not S3's (a proxy's page)."""
@@ -43,6 +46,8 @@ class StoreClient:
         self.address = place.endpoint or f"S3 in {place.region}"
         self.patience = patience_seconds
         self.place, self.access = place, access
+        self.trusted = None if place.endpoint.startswith("http:") else _trusted()
+        """Whose certificates are believed; nothing where none are shown."""
         loopback = is_loopback(urlsplit(place.endpoint).hostname or "")
         self.s3: Any = boto3.session.Session().client(
             "s3",
@@ -85,6 +90,8 @@ class StoreClient:
             except Busy as error:
                 reason, asked = error, error.retry_after
             except BROKEN as error:
+                if is_untrusted(error):
+                    raise self._untrusted(error) from error
                 reason, asked = error, None
             except BotoCoreError as error:
                 raise StoreError(f"{self.address}: {name}: {error}") from error
@@ -100,6 +107,13 @@ class StoreClient:
         return StoreUnreachable(
             f"{self.address}: no good answer within {self.patience:g} s: {reason}",
             "is the store running, and reachable from here?",
+        )
+
+    def _untrusted(self, reason: Exception) -> StoreUnreachable:
+        """No patience makes a certificate right."""
+        return StoreUnreachable(
+            f"{self.address}: its certificate cannot be believed: {reason}",
+            "is the address right? AWS_CA_BUNDLE names a file with the certificates to believe",
         )
 
     def _refusal(self, error: ClientError, name: str) -> StoreError:
@@ -130,6 +144,20 @@ def code(error: StoreError) -> str:
 def is_loopback(host: str) -> bool:
     """Whether a host is this machine, which no proxy of the environment can reach for us."""
     return host in ("127.0.0.1", "localhost", "::1")
+
+
+def is_untrusted(error: Exception) -> bool:
+    """Whether the other end showed a certificate that is not believed, by the words of OpenSSL and of urllib3."""
+    return any(words in str(error) for words in ("CERTIFICATE_VERIFY_FAILED", "doesn't match"))
+
+
+def _trusted() -> ssl.SSLContext:
+    """As boto3 does: the file that AWS_CA_BUNDLE names, or the certificates that come along."""
+    bundle = os.environ.get("AWS_CA_BUNDLE")
+    try:
+        return ssl.create_default_context(cafile=bundle or get_cert_path(verify=True))
+    except OSError as error:
+        raise InputError.of("environment: AWS_CA_BUNDLE", f"{bundle} is no file of certificates: {error}") from error
 
 
 def seconds(retry_after: str | None) -> float | None:

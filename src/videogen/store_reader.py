@@ -5,11 +5,10 @@ Large bodies cost nearly the same in both (docs/decisions/0010).
 A range is known by `Content-Range`, not by its status: rclone answers ranges with 200.
 """
 
-import os
+import base64
 import re
 import select
 import socket
-import ssl
 import threading
 import time
 import weakref
@@ -18,16 +17,15 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from botocore.httpsession import get_cert_path
 
 from videogen.errors import Interrupted, ObjectChanged, ObjectMissing, RangeIgnored, StoreError
-from videogen.store_client import BROKEN, Busy, StoreClient, is_busy, is_loopback, seconds, wait
+from videogen.store_client import BROKEN, Busy, StoreClient, is_busy, is_loopback, is_untrusted, seconds, wait
 from videogen.whole_answer import WholeAnswer
 
 _PIECE = 1 << 20
@@ -152,7 +150,13 @@ class StoreReader:
         headers = dict(request.headers.items())
         if span:
             headers["Range"] = f"bytes={span[0]}-{span[1]}"
-        connection, target = self._connection(url)
+        place = urlsplit(url)
+        proxy = _proxy(place)
+        target = place.path
+        if proxy and place.scheme == "http":
+            target = url
+            headers |= _proxy_access(proxy)
+        connection = self._connection(place, proxy)
         with self._lock:
             self._busy[connection] = stop
         whole = False
@@ -168,30 +172,26 @@ class StoreReader:
                 del self._busy[connection]
                 if whole and len(self._idle) < _IDLE:
                     answer.close()
-                    self._idle.append((_server(url), connection))
+                    self._idle.append((_server(place), connection))
                 else:
                     connection.close()
 
-    def _connection(self, url: str) -> tuple[HTTPConnection, str]:
-        """A connection for an address, and what to ask it for; through the environment's proxy, like boto3."""
-        place = urlsplit(url)
-        host = place.hostname or ""
-        proxy = None if is_loopback(host) or proxy_bypass(host) else getproxies().get(place.scheme)
-        target = url if proxy and place.scheme == "http" else place.path
+    def _connection(self, place: SplitResult, proxy: SplitResult | None) -> HTTPConnection:
+        """A connection for an address; one that is idle, where the other end still holds it."""
         with self._lock:
             for index, (server, connection) in enumerate(self._idle):
-                if server == _server(url) and _is_fresh(connection):
+                if server == _server(place) and _is_fresh(connection):
                     del self._idle[index]
-                    return connection, target
-        near = urlsplit(proxy) if proxy else place
+                    return connection
         patience = self._client.patience
+        near = proxy or place
+        port = near.port or (80 if near.scheme == "http" else 443)
         if place.scheme == "http":
-            return HTTPConnection(near.hostname or "", near.port, timeout=patience), target
-        trusted = ssl.create_default_context(cafile=os.environ.get("AWS_CA_BUNDLE") or get_cert_path(verify=True))
-        through = HTTPSConnection(near.hostname or "", near.port, timeout=patience, context=trusted)
+            return HTTPConnection(near.hostname or "", port, timeout=patience)
+        through = HTTPSConnection(near.hostname or "", port, timeout=patience, context=self._client.trusted)
         if proxy:
-            through.set_tunnel(host, place.port)
-        return through, target
+            through.set_tunnel(place.hostname or "", place.port, _proxy_access(proxy))
+        return through
 
     def _base(self, bucket: str) -> str:
         """A bucket's address with a slash at its end, as boto3 spells it for this store's addressing."""
@@ -237,6 +237,8 @@ def _once(receive: Callable[[], None]) -> None:
     try:
         receive()
     except BROKEN as error:
+        if is_untrusted(error):
+            raise
         raise _Broken(error) from error
 
 
@@ -249,8 +251,22 @@ def _close_all(idle: list[tuple[str, HTTPConnection]]) -> None:
         connection.close()
 
 
-def _server(url: str) -> str:
-    place = urlsplit(url)
+def _proxy(place: SplitResult) -> SplitResult | None:
+    """The environment's proxy for an address, as boto3 finds it; some write it without its scheme."""
+    if is_loopback(place.hostname or "") or proxy_bypass(place.netloc):
+        return None
+    named = getproxies().get(place.scheme)
+    return urlsplit(named if "://" in named else f"http://{named}") if named else None
+
+
+def _proxy_access(proxy: SplitResult) -> dict[str, str]:
+    if proxy.username is None:
+        return {}
+    words = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
+    return {"Proxy-Authorization": f"Basic {base64.b64encode(words.encode()).decode()}"}
+
+
+def _server(place: SplitResult) -> str:
     return f"{place.scheme}://{place.netloc}"
 
 
