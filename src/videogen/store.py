@@ -53,8 +53,8 @@ class Store:
     """A store and the names of its two buckets; may be used from many threads.
 
     `patience_seconds`: how long one request may be silent, and how long a store that is down is asked again, before
-    `StoreUnreachable`. Other refusals are `StoreError` at once. Where a method takes `stop`, setting it ends the wait
-    with `Interrupted`.
+    `StoreUnreachable`; ten times as long for `head` and `list`, until their answer begins. Other refusals are
+    `StoreError` at once. Where a method takes `stop`, setting it ends the wait with `Interrupted`.
     """
 
     def __init__(
@@ -189,7 +189,7 @@ class Store:
         """The objects whose keys begin with `prefix`, in the order of their keys."""
         more: dict[str, str] = {}
         while True:
-            ask = partial(self._client.s3.list_objects_v2, Bucket=bucket, Prefix=prefix, **more)
+            ask = partial(self._client.thoughtful.list_objects_v2, Bucket=bucket, Prefix=prefix, **more)
             page = self._client.ask(ask, f"{bucket}/{prefix}")
             for item in page.get("Contents", ()):
                 yield StoredObject(bucket, item["Key"], int(item["Size"]), str(item.get("ETag", "")).strip('"'))

@@ -6,6 +6,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
+from functools import cached_property
 from http.client import HTTPException
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -23,6 +24,9 @@ from videogen.errors import InputError, Interrupted, ObjectMissing, StoreError, 
 BROKEN = (NoConnectionError, HTTPClientError, IncompleteReadError, ResponseParserError, HTTPException, OSError)
 """No answer, half an answer, or an answer that is not S3's (a proxy's page)."""
 
+THOUGHT = 10
+"""A store may be silent for so many patiences before it answers a HEAD or a list: rclone hashes what it is first asked
+about, 2 to 5 s for a GB, and several at once."""
 _CONNECTIONS = 32
 _ABSENT = {"404", "NoSuchKey", "NotFound"}
 _BUSY = {"SlowDown", "RequestTimeout", "Throttling", "TooManyRequests"}
@@ -48,8 +52,17 @@ class StoreClient:
         self.place, self.access = place, access
         self.trusted = None if place.endpoint.startswith("http:") else _trusted()
         """Whose certificates are believed; nothing where none are shown."""
+        self.s3 = self._made(patience_seconds)
+
+    @cached_property
+    def thoughtful(self) -> Any:
+        """A boto3 client for requests over which a store may think."""
+        return self._made(THOUGHT * self.patience)
+
+    def _made(self, silence_seconds: float) -> Any:
+        place, access = self.place, self.access
         loopback = is_loopback(urlsplit(place.endpoint).hostname or "")
-        self.s3: Any = boto3.session.Session().client(
+        return boto3.session.Session().client(
             "s3",
             endpoint_url=place.endpoint or None,
             region_name=place.region,
@@ -58,8 +71,8 @@ class StoreClient:
             config=Config(
                 signature_version="s3v4",
                 s3={"addressing_style": place.addressing},
-                connect_timeout=min(10.0, patience_seconds),
-                read_timeout=patience_seconds,
+                connect_timeout=min(10.0, self.patience),
+                read_timeout=silence_seconds,
                 retries={"total_max_attempts": 1},  # repeated here, where the deadline is known
                 max_pool_connections=_CONNECTIONS,
                 request_checksum_calculation="when_required",  # most stores get the newer checksums wrong
@@ -96,16 +109,16 @@ class StoreClient:
             except BotoCoreError as error:
                 raise StoreError(f"{self.address}: {name}: {error}") from error
             if time.monotonic() + max(pause, asked or 0) > deadline:
-                raise self.unreachable(reason) from reason
+                raise self.unreachable(reason, time.monotonic() - deadline + self.patience) from reason
             if asked:
                 (stop or threading.Event()).wait(asked)
             wait(pause, stop)
             pause = min(_LONGEST_PAUSE, pause * 2)
 
-    def unreachable(self, reason: Exception) -> StoreUnreachable:
-        """The error for a store that was given up on."""
+    def unreachable(self, reason: Exception, waited: float = 0) -> StoreUnreachable:
+        """The error for a store that was given up on, after the patience or some more seconds."""
         return StoreUnreachable(
-            f"{self.address}: no good answer within {self.patience:g} s: {reason}",
+            f"{self.address}: no good answer within {max(self.patience, round(waited)):g} s: {reason}",
             "is the store running, and reachable from here?",
         )
 

@@ -25,7 +25,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from videogen.errors import Interrupted, ObjectChanged, ObjectMissing, RangeIgnored, StoreError
-from videogen.store_client import BROKEN, Busy, StoreClient, is_busy, is_loopback, is_untrusted, seconds, wait
+from videogen.store_client import BROKEN, THOUGHT, Busy, StoreClient, is_busy, is_loopback, is_untrusted, seconds, wait
 from videogen.whole_answer import WholeAnswer
 
 _PIECE = 1 << 20
@@ -162,6 +162,7 @@ class StoreReader:
         whole = False
         try:
             connection.request(method, target, headers=headers)
+            connection.sock.settimeout(self._client.patience * (THOUGHT if method == "HEAD" else 1))
             answer = connection.getresponse()
             if answer.status >= 300:
                 raise self._refusal(answer, f"{bucket}/{key}")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.doubles.bad_link import BadLink
+from tests.doubles.bad_s3 import BadS3, Fault
 from tests.doubles.s3_server import S3Server
 from videogen import stack_outputs
 from videogen.errors import Interrupted, ObjectMissing, StoreError, StoreUnreachable
@@ -172,10 +173,24 @@ def test_a_silent_store_is_given_up(s3: S3Server) -> None:
     with BadLink(s3.port) as link:
         link.mood = "silent"
         began = time.monotonic()
-        with pytest.raises(StoreUnreachable):
-            through(link, s3, 0.8).head("outputs", "x")
-
+        with pytest.raises(StoreUnreachable, match=r"no good answer within 4 s"):
+            through(link, s3, 0.4).head("outputs", "x")
     assert time.monotonic() - began < 8
+
+
+def test_a_store_that_thinks_is_waited_for(s3: S3Server) -> None:
+    """Some stores hash an object before they speak of it: a HEAD and a list may take far longer than a read."""
+    s3.store().put_bytes("models", "x", b"123")
+    with BadS3(s3, Fault("silent", times=99, key="/models/x"), thought=2) as bad:
+        store = bad.store(0.4)
+        found = store.head("models", "x")
+        listed = list(store.list("models", ""))
+        began = time.monotonic()
+        with pytest.raises(StoreUnreachable):
+            list(store.read("models", "x", 0, 3))
+
+    assert time.monotonic() - began < 2
+    assert listed == [found]
 
 
 def test_a_stop_ends_the_waiting(s3: S3Server) -> None:
