@@ -133,7 +133,7 @@ class Heard:
 
     lines: list[tuple[str, ...]] = field(default_factory=list)
     failures: list[tuple[Failure, Decision]] = field(default_factory=list)
-    react: Callable[[str], None] = str
+    react: Callable[[str], object] = str
 
     def planned(self, jobs: int, done: int, workers: Sequence[str]) -> None:
         self._note("planned", str(jobs), str(done), *workers)
@@ -203,10 +203,11 @@ class _DeadlyStore(Store):
         path: Path,
         content_type: str = "application/octet-stream",
         progress: Callable[[int], None] | None = None,
+        known_parts: Sequence[str] | None = None,
     ) -> StoredObject:
         if self.deadly and key.endswith(self.deadly):
             _die()
-        return super().put_file(bucket, key, path, content_type, progress)
+        return super().put_file(bucket, key, path, content_type, progress, known_parts)
 
 
 def _die() -> None:

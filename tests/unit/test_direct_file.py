@@ -55,7 +55,7 @@ def test_what_was_written_is_read_back(tmp_path: Path, buffer: memoryview) -> No
     buffer[:10] = bytes(10)
 
     assert file.read(buffer, 10, PIECE)
-    assert buffer[:10] == b"0123456789"
+    assert bytes(buffer[:10]) == b"0123456789"
     assert not file.read(buffer, 11, PIECE)
     file.close()
     file.close()
