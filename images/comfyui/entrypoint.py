@@ -10,14 +10,17 @@ import logging
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 
 from videogen import agent, comfyui_command, manifest, model_paths, port, process_group, worker_environment, worker_log
+from videogen.boot_report import ModelsProgress
 from videogen.child import Child
 from videogen.disk import spell_bytes, written
 from videogen.errors import InputError, NotReady, ProcessError, VideogenError
 from videogen.local_comfyui import LocalComfyui
 from videogen.manifest import Manifest
 from videogen.status_board import StatusBoard, process_started
+from videogen.sync_events import Moved, SyncEvent, line
 from videogen.termination import on_termination
 from videogen.worker_disk import WorkerDisk
 from videogen.worker_environment import WorkerEnvironment
@@ -97,12 +100,15 @@ def sync_models(settings: WorkerEnvironment, wanted: Manifest, disk: WorkerDisk,
     """Brings the models folder in line with the manifest while ComfyUI starts."""
     with board.step("models") as say:
         from videogen.store import Store  # its import takes a third of a second, in which ComfyUI starts
-        from videogen.sync import SyncProgress, sync
-        from videogen.sync_events import line
+        from videogen.sync import sync
 
-        def progress(now: SyncProgress) -> None:
-            done, total, rate = map(spell_bytes, (now.done_bytes, now.total_bytes, now.bytes_per_second))
-            say(f"{now.file}: {done} of {total}, {rate}/s")
+        def tell(event: SyncEvent) -> None:
+            log.write(f"{line(event)}\n")
+            if isinstance(event, Moved):
+                board.moved(ModelsProgress(**asdict(event)))
+                done, total, rate = map(spell_bytes, (event.done_bytes, event.total_bytes, event.bytes_per_second))
+                left = "" if event.eta_seconds is None else f", {event.eta_seconds:.0f} s to go"
+                say(f"{event.file}: {done} of {total}, {rate}/s{left}")
 
         store = Store(settings.store, settings.store_access)
         allowed = settings.boot_minutes * 60
@@ -111,10 +117,11 @@ def sync_models(settings: WorkerEnvironment, wanted: Manifest, disk: WorkerDisk,
                 wanted,
                 disk.models,
                 store,
-                progress=progress,
                 stop=board.stop,
                 deadline_seconds=allowed,
-                tell=lambda event: log.write(f"{line(event)}\n"),
+                tell=tell,
+                floor_bytes_per_second=settings.store.floor_mbit * 125_000,
+                floor_window_seconds=settings.floor_seconds,
                 overflow=disk.overflow,
                 shared=disk.shared,
             )

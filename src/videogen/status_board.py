@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from videogen import lease
-from videogen.boot_report import BootStep, WorkerStatus
+from videogen.boot_report import BootStep, ModelsProgress, WorkerStatus
 from videogen.errors import Interrupted, NotReady, VideogenError
 from videogen.lease import LeaseTerms, WorkerClock
 
@@ -30,6 +30,7 @@ class StatusBoard:
         self._worker, self._manifest, self._terms, self._started = worker, manifest, terms, started
         self._state: Literal["booting", "ready", "failed", "ending"] = "booting"
         self._steps = [BootStep(name="Python starts", began=0, seconds=time.monotonic() - started)]
+        self._models: ModelsProgress | None = None
         self._restarts = 0
         self._ready: float | None = None
         self._busy = False
@@ -60,6 +61,11 @@ class StatusBoard:
                 done = self._steps[place] = self._steps[place].model_copy(update={"seconds": seconds})
             facts = {"step": name, "began": round(done.began, 3), "seconds": round(seconds, 3)}
             self._log(f"{name}: {seconds:.2f} s", done.detail, **facts)
+
+    def moved(self, models: ModelsProgress) -> None:
+        """Notes how far the models are."""
+        with self._writing:
+            self._models = models
 
     def ready(self) -> None:
         """Opens the gate."""
@@ -129,6 +135,7 @@ class StatusBoard:
                 state=self._state,
                 manifest=self._manifest,
                 steps=tuple(self._steps),
+                models=self._models,
                 error=self.error.message if self.error else None,
                 hint=self.error.hint if self.error else None,
                 idle_seconds=clock.now - max(clock.ready, clock.last_busy) if clock.ready else 0,
