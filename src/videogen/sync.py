@@ -58,7 +58,7 @@ class SyncProgress:
 
 @dataclass(frozen=True)
 class SyncReport:
-    """What a sync found and did, by model name; `foreign` holds paths relative to the models folder."""
+    """What a sync found and did, by model name; files are relative to the models folder, or whole paths elsewhere."""
 
     present: tuple[str, ...]
     """Proven earlier."""
@@ -68,7 +68,7 @@ class SyncReport:
     unpinned: tuple[str, ...]
     """Not proven and not fetched, because the manifest has no size and hash for them."""
     foreign: tuple[str, ...]
-    """Files that no model names, also those that were removed."""
+    """Files that no model names, also on the other disk, and also those that were removed."""
     fetched_bytes: int
     seconds: float
     removed: tuple[str, ...] = ()
@@ -247,13 +247,16 @@ class _Work:
         if folder.overflow:
             free = shutil.disk_usage(folder.path).free
             folder.away = overflowing(models, free)
-            require_free(folder.overflow, sum(unfetched(one, folder) for one in models if one.file in folder.away))
-        idle = sum((folder.path / file).stat().st_size for file in foreign)
-        hint = "take a larger disk, or free space"
-        hint += f"; files that no model names take {spell_bytes(idle)}" if idle else ""
-        require_free(
-            folder.path, sum(unfetched(one, folder) for one in models if one.file not in folder.away), hint=hint
-        )
+            needed = sum(unfetched(one, folder) for one in models if one.file in folder.away)
+            require_free(folder.overflow, needed, self._idle(file for file in foreign if Path(file).is_absolute()))
+        needed = sum(unfetched(one, folder) for one in models if one.file not in folder.away)
+        require_free(folder.path, needed, self._idle(file for file in foreign if not Path(file).is_absolute()))
+
+    def _idle(self, foreign: Iterable[str]) -> str:
+        """What to do on a full disk, with the bytes on it that nobody needs; of a link not those that it leads to."""
+        idle = sum((self.folder.path / file).lstat().st_size for file in foreign)
+        more = f"; files that no model names take {spell_bytes(idle)}" if idle else ""
+        return f"take a larger disk, or free space{more}"
 
     def _look_up(self, model: Model, stored: dict[str, StoredObject]) -> None:
         self._note(model, self.store.head(self.store.models, model_key(model.sha256 or ""), stop=self.halt), stored)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import pytest
 from tests.doubles.bad_s3 import BadS3, Fault
 from tests.doubles.s3_server import S3Server
 from videogen.errors import (
+    DiskFull,
     InputError,
     Interrupted,
     LinkTooSlow,
@@ -386,6 +388,44 @@ def test_links_to_the_other_disk_survive_and_heal(full: S3Server, tmp_path: Path
     assert (models / "vae/large").exists()
     assert (used.verified, used.fetched, len(again.present)) == (("large",), ("small", "jp"), 3)
     assert healed.fetched == ("large",)
+
+
+def test_what_old_manifests_left_on_the_other_disk(full: S3Server, tmp_path: Path) -> None:
+    """A file there that no model names any more is named by its whole path, and goes with its link when asked."""
+    models, other = tmp_path / "volume/models", tmp_path / "container/large-models"
+    folder = ModelsFolder(models, other)
+    folder.away = frozenset({FILES["large"], FILES["small"]})
+    for name in ("large", "small"):
+        part = folder.parts(FILES[name]) / "x"
+        part.write_bytes(BYTES[name])
+        folder.place(part, FILES[name])
+    kept = run(full.store(), models, of(model("small")), overflow=other)
+    there = (other / FILES["large"]).exists()
+    gone = run(full.store(), models, of(model("small")), overflow=other, remove_foreign=True)
+
+    assert kept.foreign == gone.foreign == gone.removed == (str(other / FILES["large"]), FILES["large"])
+    assert there
+    assert not (other / FILES["large"]).exists()
+    assert not (models / FILES["large"]).is_symlink()
+    assert (models / FILES["small"]).resolve() == other / FILES["small"]
+    assert run(full.store(), models, of(model("small")), overflow=other).foreign == ()
+
+
+def test_a_full_disk_says_what_nobody_needs_on_it(full: S3Server, tmp_path: Path) -> None:
+    """The hint counts the foreign files of the disk that is full, and not those that a link there leads to."""
+    models, other = tmp_path / "models", tmp_path / "other"
+    for folder in (models, other):
+        folder.mkdir()
+        (folder / "old").write_bytes(b"x" * (7000 if folder == other else 3000))
+    (models / "link").symlink_to(other / "old")
+    huge = of(model("large", size=10**18))
+    with pytest.raises(DiskFull) as here:
+        run(full.store(), models, huge)
+    with pytest.raises(DiskFull) as there:
+        run(full.store(), models, huge, overflow=other)
+
+    assert re.search(r"files that no model names take 3\.\d kB", here.value.hint or "")
+    assert "files that no model names take 7.0 kB" in (there.value.hint or "")
 
 
 def test_a_shared_volume_is_linked_and_left_alone(full: S3Server, tmp_path: Path) -> None:
