@@ -1,5 +1,6 @@
 """A sync meets everything that a store, a link, a disk and a clock can do wrong, and never names a wrong byte right."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -261,6 +262,33 @@ def test_clock_jumps(full: S3Server, models: Path, year: int) -> None:
         os.utime(models / file, ((year - 1970) * 3.15e7,) * 2)
 
     assert len(run(full.store(), models).verified) == 3
+    assert len(run(full.store(), models).present) == 3
+
+
+@pytest.mark.parametrize("days", [1, -1])
+def test_clock_jumps_while_it_runs(full: S3Server, models: Path, days: int) -> None:
+    """A day more or less on every file of a sync under way, also on what an earlier one left, costs at most a hash."""
+    jump = days * 86_400 * 10**9
+    parts = ModelsFolder(models).parts(FILES["large"])
+    first = BYTES["large"][:CHUNK]
+    (parts / HASHES["large"]).write_bytes(first)
+    (parts / f"{HASHES['large']}.chunks").write_text(f"0 {hashlib.sha256(first).hexdigest()}\n")
+    jumps = 0
+
+    def tell(_: SyncEvent) -> None:
+        nonlocal jumps
+        for path in models.rglob("*"):
+            with contextlib.suppress(FileNotFoundError):  # a file that got its name meanwhile
+                when = path.stat().st_mtime_ns + jump * (-1) ** jumps
+                os.utime(path, ns=(when, when))
+        jumps += 1
+
+    report = run(full.store(), models, tell=tell)
+
+    assert jumps > 3
+    assert report.fetched_bytes == sum(map(len, BYTES.values())) - CHUNK
+    assert_right(models)
+    assert run(full.store(), models).fetched == ()
     assert len(run(full.store(), models).present) == 3
 
 
