@@ -139,7 +139,7 @@ class StoreClient:
         if word in _ABSENT:
             return ObjectMissing(f"{self.address}: no {name}")
         message = f"{self.address}: {name}: {word} {said}".rstrip()
-        refused = status in (401, 403)
+        refused = status in (401, 403) or word.startswith("400 ")  # of a HEAD, whose answer has no room for a reason
         return StoreError(message, "the keys are wrong or may not do this, or the clock is wrong" if refused else None)
 
 

@@ -125,6 +125,17 @@ def test_wrong_keys_are_one_clear_error_without_the_secret(s3: S3Server) -> None
     assert "not-the-secret" not in str(caught.value)
 
 
+def test_a_refusal_without_a_word(s3: S3Server) -> None:
+    """A signature that is missing or of a wrong clock is refused; a HEAD cannot say why, so the hint does."""
+    s3.store()
+    with BadS3(s3) as unsigned:
+        unsigned.dropped = {"authorization"}
+        with pytest.raises(StoreError, match="400 Bad Request") as caught:
+            unsigned.store().head("models", "x")
+
+    assert caught.value.hint == "the keys are wrong or may not do this, or the clock is wrong"
+
+
 def test_a_store_that_comes_back_is_waited_for(s3: S3Server, tmp_path: Path) -> None:
     """Requests made while the store is down are answered once it is up again."""
     store = s3.store(patience_seconds=20)
