@@ -7,14 +7,14 @@ conditions, no versions.
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from videogen import stack_outputs
 from videogen.disk import written
-from videogen.errors import ObjectMissing, StoreError
+from videogen.errors import ObjectMissing, RangeIgnored, StoreError
 from videogen.store_client import StoreClient, code
 from videogen.store_reader import StoreReader
 from videogen.store_upload import PART, digest_header, require_part, upload
@@ -110,13 +110,20 @@ class Store:
     ) -> Iterator[bytes]:
         """`length` bytes from `start` on, in pieces of at most 8 MiB; a connection that breaks goes on where it broke.
 
-        Raises `ObjectMissing`; `StoreError` when the object ends before.
+        A store that ignores ranges is read from one answer. Raises `ObjectMissing`; `StoreError` when the object ends
+        before.
         """
         view = memoryview(bytearray(min(_PIECE, length)))
-        for at in range(start, start + length, _PIECE):
-            piece = view[: min(_PIECE, start + length - at)]
-            self.fill(bucket, key, at, piece, stop=stop)
-            yield bytes(piece)
+        with ExitStack() as open_answer:
+            whole: WholeAnswer | None = None
+            for at in range(start, start + length, _PIECE):
+                piece = view[: min(_PIECE, start + length - at)]
+                try:
+                    self.fill(bucket, key, at, piece, stop=stop, whole=whole)
+                except RangeIgnored:
+                    whole = open_answer.enter_context(closing(self._reader.whole(bucket, key, "", stop)))
+                    self.fill(bucket, key, at, piece, stop=stop, whole=whole)
+                yield bytes(piece)
 
     def fill(
         self,

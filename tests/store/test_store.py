@@ -231,6 +231,18 @@ def test_a_link_that_breaks_costs_no_byte(s3: S3Server, tmp_path: Path) -> None:
     assert whole.hexdigest() == digest
 
 
+def test_reading_where_ranges_are_ignored(s3: S3Server, tmp_path: Path) -> None:
+    """A store that gives whole objects is asked once more and then read from that one answer."""
+    big_file(tmp_path / "big", 20 * MiB)
+    s3.store().put_file("models", "big", tmp_path / "big")
+    with BadS3(s3, Fault("whole", times=99)) as bad:
+        got = b"".join(bad.store().read("models", "big", 5, 20 * MiB - 9))
+        asked = bad.asked
+
+    assert got == (tmp_path / "big").read_bytes()[5:-4]
+    assert asked == 2
+
+
 def test_keys() -> None:
     """Objects have one place each."""
     assert (model_key("ab"), manifest_key("cd"), receipt_key("vg-1")) == (
