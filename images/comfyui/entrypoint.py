@@ -19,8 +19,9 @@ from videogen.disk import spell_bytes, written
 from videogen.errors import InputError, NotReady, ProcessError, VideogenError
 from videogen.local_comfyui import LocalComfyui
 from videogen.manifest import Manifest
+from videogen.read_ahead import ReadAhead
 from videogen.status_board import StatusBoard, process_started
-from videogen.sync_events import Moved, SyncEvent, line
+from videogen.sync_events import Fetched, Moved, SyncEvent, line
 from videogen.termination import on_termination
 from videogen.worker_disk import WorkerDisk
 from videogen.worker_environment import WorkerEnvironment
@@ -109,7 +110,10 @@ def sync_models(settings: WorkerEnvironment, wanted: Manifest, disk: WorkerDisk,
                 done, total, rate = map(spell_bytes, (event.done_bytes, event.total_bytes, event.bytes_per_second))
                 left = "" if event.eta_seconds is None else f", {event.eta_seconds:.0f} s to go"
                 say(f"{event.file}: {done} of {total}, {rate}/s{left}")
+            if isinstance(event, Fetched):
+                ahead.add(disk.models / event.file)
 
+        ahead = ReadAhead(board.stop)  # the first job then finds its models in memory
         store = Store(settings.store, settings.store_access)
         allowed = settings.boot_minutes * 60
         with disk.sync_log.open("w", encoding="utf-8", buffering=1) as log:
