@@ -117,9 +117,9 @@ class StoreClient:
 
     def unreachable(self, reason: Exception, waited: float = 0) -> StoreUnreachable:
         """The error for a store that was given up on, after the patience, or after far longer where it could think."""
-        seconds = self.patience if waited < 2 * self.patience else round(waited)
+        silent = self.patience if waited < 2 * self.patience else round(waited)
         return StoreUnreachable(
-            f"{self.address}: no good answer within {seconds:g} s: {reason}",
+            f"{self.address}: no good answer within {silent:g} s: {reason}",
             "is the store running, and reachable from here?",
         )
 
