@@ -1,11 +1,17 @@
 """Fixtures that more than one folder of tests needs."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.doubles.s3_server import S3Server
+
+
+def pytest_configure() -> None:
+    """Who runs in the background ignores Ctrl-C, and so would every program that a test starts to be interrupted."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
