@@ -27,8 +27,10 @@ if docker info >/dev/null 2>&1; then
   export VIDEOGEN_TEST_BASE=${VIDEOGEN_TEST_BASE:-ubuntu:24.04}
   exec "$@"
 fi
-[ "$(id -u)" = 0 ] && command -v apt-get >/dev/null ||
-  fail "no Docker engine answers, and a private one needs root on Debian or Ubuntu" "start Docker; \`docker info\` shows whether it answers"
+if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+  fail "no Docker engine answers, and a private one needs root on Debian or Ubuntu" \
+    "start Docker; \`docker info\` shows whether it answers"
+fi
 
 work=${VIDEOGEN_ENGINE_DIR:-/var/tmp/videogen-engine}
 mkdir -p "$work/bin"
@@ -49,7 +51,7 @@ packages() {
 }
 
 start() {
-  iptables -S FORWARD | head -1 >"$work/forward-policy"
+  iptables -S FORWARD | awk '$1 == "-P" { print $3 }' >"$work/forward-policy"
   rm -f "$work/pid" # a stale one stops a new engine
   setsid dockerd --data-root "$work/data" --exec-root "$work/exec" --pidfile "$work/pid" -H "$DOCKER_HOST" \
     >"$work/dockerd.log" 2>&1 8>&- 9>&- &
@@ -67,7 +69,6 @@ start() {
 stop() {
   local engine left
   left=$(docker ps -aq)
-  # shellcheck disable=SC2086 # one word for each container
   [ -z "$left" ] || docker rm -f $left >/dev/null
   engine=$(cat "$work/pid")
   kill "$engine"
@@ -79,7 +80,7 @@ stop() {
   ip link del docker0 2>/dev/null || true
   # dockerd leaves its chains and a closed FORWARD behind, in which other tests' packets would be lost.
   iptables-save | grep -vi docker | iptables-restore
-  iptables $(cat "$work/forward-policy")
+  iptables -P FORWARD "$(cat "$work/forward-policy")"
 }
 
 base() {
@@ -100,7 +101,7 @@ base() {
       printf '[global]\ncert = /etc/ssl/certs/ca-certificates.crt\n' >pip.conf
       for pocket in $suite $suite-updates $suite-security; do echo "deb $mirror $pocket main universe"; done >sources
       # This machine's own certificate authorities go along: its way to the package registries may need them.
-      mmdebstrap -q --format=tar --variant=minbase --include=ca-certificates \
+      mmdebstrap -q --format=tar --variant=minbase --include=apt,ca-certificates,ubuntu-keyring \
         --keyring="$PWD/keyring/usr/share/keyrings/ubuntu-archive-keyring.gpg" \
         --customize-hook='mkdir -p "$1/usr/local/share/ca-certificates"' \
         --customize-hook='copy-in /usr/local/share/ca-certificates /usr/local/share' \
