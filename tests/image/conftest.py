@@ -129,7 +129,7 @@ def engine() -> Iterator[None]:
                 pytest.fail("no Docker engine; what tools/engine.sh says is above", pytrace=False)
             said += more
         given = dict(line.split("=", 1) for line in said.decode().split("\0")[:-2])
-        for name in ("PATH", "DOCKER_HOST", "VIDEOGEN_TEST_BASE"):
+        for name in ("PATH", "DOCKER_HOST", "DOCKER_BUILDKIT", "VIDEOGEN_TEST_BASE"):
             if name in given:
                 patch.setenv(name, given[name])
         yield
