@@ -32,6 +32,7 @@ class GatewaySettings:
     `run` is a folder of its own, on a disk that dies with the worker. With `certificate` and `key` (PEM files that the
     gateway's user may read) it speaks TLS; without, TLS is the business of whoever stands in front.
     `slow_client_seconds` is how long a header may take, and the pause between two parts of a body.
+    `strangers_per_second` requests without the token are answered for each address, after a first burst of 200.
     """
 
     port: int
@@ -43,6 +44,7 @@ class GatewaySettings:
     certificate: Path | None = None
     key: Path | None = None
     slow_client_seconds: int = 15
+    strangers_per_second: int = 20
 
     def __post_init__(self) -> None:
         if faults := self._faults():
