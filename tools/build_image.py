@@ -11,6 +11,7 @@ What may be set in the environment:
 """
 
 import argparse
+import hashlib
 import os
 import re
 import subprocess
@@ -62,14 +63,15 @@ def for_tests() -> dict[str, str]:
 
 
 def imported(folder: Path) -> str:
-    """An image that holds the folder as /opt/comfyui: a stage can be taken from an image, but from no other context."""
+    """An image that holds the folder as /opt/comfyui: a stage can be taken from an image, but from no other folder."""
     if not (folder / "main.py").is_file():
         raise ValueError(f"COMFYUI_DIR: no file {folder / 'main.py'}")
     left_out = [f"--exclude=./{name}" for name in LEFT_OUT] + ["--exclude=__pycache__"]
     pack = ["tar", "-C", str(folder), *left_out, "--transform=s,^[.],opt/comfyui,", "-c", "."]
+    name = f"localhost/comfyui-tree:{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]}"
     with subprocess.Popen(pack, stdout=subprocess.PIPE) as tar:
-        done = subprocess.run(["docker", "import", "-"], stdin=tar.stdout, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
+        subprocess.run(["docker", "import", "-", name], stdin=tar.stdout, stdout=subprocess.DEVNULL, check=True)
+    return name
 
 
 def revision() -> str:
