@@ -18,6 +18,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from tests.doubles import browser
 from tests.doubles.echo_server import Echo, echo_server
 from tests.doubles.standin_process import DEADLINE, Ear, StandinProcess, over, standin
 from tests.image.conftest import Container, Start
@@ -378,6 +379,25 @@ def test_login(comfyui_door: Door) -> None:
         cookie = {"Cookie": f"videogen={browser.cookies['videogen']}"}
     with connect(f"{door.url.replace('http', 'ws')}/ws", additional_headers=cookie, proxy=None) as connection:
         assert json.loads(connection.recv(timeout=DEADLINE))["type"] == "status"
+
+
+@pytest.mark.skipif(browser.PROGRAM is None, reason="no Chromium on this machine")
+def test_in_a_browser(comfyui_door: Door, tmp_path: Path) -> None:
+    """A person logs in with a browser, and the page behind then posts and listens as ComfyUI's page does."""
+    with browser.browser(tmp_path / "profile") as page:
+        page.open(f"{comfyui_door.url}/")
+        for token, then in (("wrong", "document.querySelector('[role=alert]')"), (TOKEN, "!document.forms.length")):
+            page.until("document.forms.length && document.readyState == 'complete'")
+            page.picture(tmp_path / f"before-{token[:5]}.png")
+            page.run(f"document.forms[0].token.value = '{token}'; document.forms[0].requestSubmit()")
+            page.until(then)
+        page.until("document.readyState == 'complete'")
+        page.picture(tmp_path / "behind.png")
+        heard = "new Promise(heard => { new WebSocket(`ws://${location.host}/ws`).onmessage = e => heard(e.data) })"
+
+        assert page.run("fetch('/prompt', {method: 'POST', body: '{}'}).then(answer => answer.status)") == 400
+        assert json.loads(page.run(heard))["type"] == "status"
+        assert page.run("document.cookie") == ""
 
 
 def test_cookie_is_secure_behind_tls(door: Door) -> None:
