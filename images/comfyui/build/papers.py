@@ -1,5 +1,7 @@
 """Writes an image's papers: `sbom.cdx.json` (CycloneDX) and `licences/`, a folder for each package with its texts.
 
+    papers.py SITE_PACKAGES COMFYUI FOLDER OUT        FOLDER holds pins.yaml and licences.yaml
+
 Run in the image, after its packages are installed: what is listed is what is there, not what was asked for. Fails where
 a package says nothing of its licence, and where ComfyUI's own requirements are not met by what is installed.
 """
@@ -38,13 +40,14 @@ class Package:
     qualifiers: dict[str, str] = field(default_factory=dict)
 
 
-def main(site_packages: str, comfyui: str, pins_file: str, out: str) -> None:
+def main(site_packages: str, comfyui: str, given: str, out: str) -> None:
     """Writes the papers into the folder `out`."""
     found = list(distributions(path=[site_packages]))
+    pins, silent = (yaml.safe_load((Path(given) / name).read_text()) for name in ("pins.yaml", "licences.yaml"))
     packages = [
-        *map(_python, found),
+        *(_python(dist, silent) for dist in found),
         *_operating_system(),
-        *_comfyui(Path(comfyui), yaml.safe_load(Path(pins_file).read_text(encoding="utf-8"))),
+        *_comfyui(Path(comfyui), pins),
     ]
     faults = _unmet(Path(comfyui) / "requirements.txt", found)
     faults += [f"{one.name} {one.version}: says nothing of its licence" for one in packages if not _licensed(one)]
@@ -57,7 +60,8 @@ def main(site_packages: str, comfyui: str, pins_file: str, out: str) -> None:
     (folder / "sbom.cdx.json").write_text(_sbom(packages), encoding="utf-8")
 
 
-def _python(dist: Distribution) -> Package:
+def _python(dist: Distribution, silent: dict[str, dict[str, str]]) -> Package:
+    name = canonicalize_name(dist.metadata["Name"])
     meta = cast("Message", dist.metadata)
     classifiers = [line for line in meta.get_all("Classifier", []) if line.startswith("License ::")]
     says = meta.get("License-Expression") or "; ".join(line.split(" :: ")[-1] for line in classifiers)
@@ -68,7 +72,9 @@ def _python(dist: Distribution) -> Package:
         for file in dist.files or ()
         if ".dist-info" in file.parts[0] and file.name.lower().startswith(LICENCE_NAMES)
     )
-    return Package("pypi", canonicalize_name(meta["Name"]), dist.version, says, texts)
+    if not says and name in silent:
+        says = silent[name]["says"]
+    return Package("pypi", name, dist.version, says, texts)
 
 
 def _operating_system() -> Iterator[Package]:
@@ -108,7 +114,6 @@ def _unmet(file: Path, found: list[Distribution]) -> list[str]:
 
 
 def _licensed(package: Package) -> bool:
-    # Debian's packages without a text of their own link to the text of the package they were built with.
     return bool(package.says and package.says != "UNKNOWN") or bool(package.texts)
 
 
