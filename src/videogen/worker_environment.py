@@ -71,7 +71,7 @@ class WorkerEnvironment(Schema):
     repository_update: bool = False
     """Whether what is there already is fetched anew at each boot."""
 
-    disk_floor_gb: float = Field(1, ge=0)
+    disk_floor_gb: float = Field(0.5, ge=0)
     """With less than this free for outputs, a worker fails before its jobs do."""
     floor_mbit: float = Field(0, ge=0)
     """A link to the store that is slower than this fails the boot; 0: any will do."""
