@@ -14,6 +14,7 @@ mirror=http://archive.ubuntu.com/ubuntu
 keyring=ubuntu-keyring_2023.11.28.1_all.deb
 keyring_sha256=36de43b15853ccae0028e9a767613770c704833f82586f28eb262f0311adb8a8
 need_mib=4096
+keep_cache=12GB
 export DOCKER_BUILDKIT=1
 
 fail() {
@@ -70,6 +71,8 @@ stop() {
   local engine left
   left=$(docker ps -aq)
   [ -z "$left" ] || docker rm -f $left >/dev/null
+  docker image prune --force >/dev/null
+  docker builder prune --force --keep-storage "$keep_cache" >/dev/null
   engine=$(cat "$work/pid")
   kill "$engine"
   for _ in $(seq 150); do
@@ -85,7 +88,7 @@ stop() {
 
 base() {
   local recipe tar
-  recipe=$(sha256sum "${BASH_SOURCE[0]}" | cut -c1-12)
+  recipe=$( (declare -f base && echo "$suite $mirror $keyring_sha256") | sha256sum | cut -c1-12)
   tar=$work/base-$suite-$recipe.tar
   VIDEOGEN_TEST_BASE=localhost/videogen-base:$suite-$recipe
   find "$work" -maxdepth 1 -name 'base-*.tar' -mtime +14 -delete # its packages get security fixes
