@@ -31,7 +31,7 @@ class GatewaySettings:
 
     `run` is a folder of its own, on a disk that dies with the worker. With `certificate` and `key` (PEM files that the
     gateway's user may read) it speaks TLS; without, TLS is the business of whoever stands in front.
-    `slow_client_seconds` is how long a header may take, and the pause between two parts of a body.
+    `slow_client_seconds` is how long a header may take; a pause between two parts of a body may last four times that.
     `strangers_per_second` requests without the token are answered for each address, after a first burst of 200.
     """
 
