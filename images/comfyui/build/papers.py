@@ -125,23 +125,26 @@ def _collect(package: Package, folder: Path) -> None:
 
 
 def _sbom(packages: list[Package]) -> str:
-    components = [
-        Component(
-            name=one.name,
-            version=one.version,
-            type=ComponentType.LIBRARY,
-            purl=PackageURL(
-                one.kind, "ubuntu" if one.kind == "deb" else None, one.name, one.version, one.qualifiers or None
-            ),
-            licenses=[DisjunctiveLicense(name=one.says or "see the text")],
-        )
-        for one in packages
-    ]
+    components = [_component(one) for one in packages]
     bom = Bom(components=components)
     image = Component(name="video-gen-worker", type=ComponentType.CONTAINER)
     bom.metadata.component = image
     bom.register_dependency(image, components)
     return str(JsonV1Dot6(bom).output_as_string(indent=1))
+
+
+def _component(one: Package) -> Component:
+    vendor = "ubuntu" if one.kind == "deb" else None
+    purl = PackageURL(one.kind, vendor, one.name, one.version, one.qualifiers or None)
+    licence = DisjunctiveLicense(name=one.says or "see the text")
+    return Component(
+        name=one.name,
+        version=one.version,
+        type=ComponentType.LIBRARY,
+        purl=purl,
+        bom_ref=str(purl),
+        licenses=[licence],
+    )
 
 
 if __name__ == "__main__":

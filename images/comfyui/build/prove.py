@@ -43,7 +43,8 @@ def main(comfyui: str, repository: str, out: str, *workflows: str) -> int:
         sys.stderr.write("".join((log, "\n", *(f"error: {fault}\n" for fault in faults))))
         return 1
     parse(schemas, out)
-    rows = (f"{json.dumps(name)}:{json.dumps(recorded(schemas[name]), sort_keys=True)}" for name in sorted(schemas))
+    written = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+    rows = (f"{written(name)}:{written(recorded(schemas[name]))}" for name in sorted(schemas))
     Path(out).write_text("{\n" + ",\n".join(rows) + "\n}\n", encoding="utf-8")
     return 0
 
