@@ -57,7 +57,7 @@ class GatewaySettings:
             found.append(Fault(f"environment: VIDEOGEN_{variable}", message, hint))
 
         if not _TOKEN.fullmatch(self.token.reveal()):
-            hint = """`python -c "import secrets; print(secrets.token_urlsafe(32))"` makes one"""
+            hint = "`openssl rand -hex 32` makes one"
             refuse("TOKEN", "should be 22 to 128 letters, digits, `-` or `_`", hint)
         ports = {"GATEWAY_PORT": self.port, "COMFYUI_PORT": self.comfyui_port, "AGENT_PORT": self.agent_port}
         for variable, port in ports.items():
