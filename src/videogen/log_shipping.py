@@ -39,10 +39,16 @@ class LogShipping:
     """Collects lines and log files and ships them; may be used from many threads."""
 
     def __init__(
-        self, place: stack_outputs.Store, access: stack_outputs.StoreAccess, worker: str, redaction: Redaction
+        self,
+        place: stack_outputs.Store,
+        access: stack_outputs.StoreAccess,
+        worker: str,
+        redaction: Redaction,
+        *,
+        most_shipped: int = MOST_SHIPPED,
     ) -> None:
         self._place, self._access = place, access
-        self._redaction = redaction
+        self._redaction, self._most_shipped = redaction, most_shipped
         self._worker, self.boot = worker, 1
         self._lines: deque[bytes] = deque()
         self._waiting = 0
@@ -76,7 +82,7 @@ class LogShipping:
                 lost, self._lost = self._lost, 0
             if lost:
                 lines.appendleft(self._line({"message": f"{lost} lines were lost"}))
-            if not lines or self._shipped > MOST_SHIPPED:
+            if not lines or self._shipped > self._most_shipped:
                 return
             data = gzip.compress(b"".join(lines))
             try:
@@ -108,7 +114,7 @@ class LogShipping:
         store.put_bytes(store.outputs, key, data, "application/gzip")
         self._count += 1
         self._shipped += len(data)
-        if self._shipped > MOST_SHIPPED:
+        if self._shipped > self._most_shipped:
             log.warning("the log is too long: no more of it goes to the bucket")
 
     def _keep(self, lines: deque[bytes], lost: int) -> None:
