@@ -35,6 +35,7 @@ fi
 
 work=${VIDEOGEN_ENGINE_DIR:-/var/tmp/videogen-engine}
 mkdir -p "$work/bin"
+[ -O "$work" ] || fail "$work belongs to somebody else" "VIDEOGEN_ENGINE_DIR=… takes another folder"
 free_mib=$(df --output=avail -m "$work" | tail -1)
 ((free_mib > need_mib)) || fail "$work: $((free_mib)) MiB free, an engine needs $need_mib" "VIDEOGEN_ENGINE_DIR=… takes another disk"
 
@@ -52,6 +53,8 @@ packages() {
 }
 
 start() {
+  ! pidof dockerd >/dev/null || # two delete each other's bridge
+    fail "another dockerd runs here, and \`docker info\` does not reach it" "DOCKER_HOST=… names its socket"
   iptables -S FORWARD | awk '$1 == "-P" { print $3 }' >"$work/forward-policy"
   rm -f "$work/pid" # a stale one stops a new engine
   setsid dockerd --data-root "$work/data" --exec-root "$work/exec" --pidfile "$work/pid" -H "$DOCKER_HOST" \
@@ -109,7 +112,8 @@ base() {
         --customize-hook='mkdir -p "$1/usr/local/share/ca-certificates"' \
         --customize-hook='copy-in /usr/local/share/ca-certificates /usr/local/share' \
         --customize-hook='chroot "$1" update-ca-certificates' \
-        --customize-hook="upload $PWD/pip.conf /etc/pip.conf" $suite "$tar.part" sources >mmdebstrap.log 2>&1 ||
+        --customize-hook="upload $PWD/pip.conf /etc/pip.conf" \
+        --customize-hook='echo force-unsafe-io >"$1/etc/dpkg/dpkg.cfg.d/no-sync"' $suite "$tar.part" sources >mmdebstrap.log 2>&1 ||
         { tail -5 mmdebstrap.log >&2; exit 1; }
       mv "$tar.part" "$tar"
     ) || fail "no base image could be made from $mirror" "the packages of Ubuntu must be in reach"

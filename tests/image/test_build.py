@@ -261,3 +261,13 @@ def build(folder: Path, *words: str) -> list[str]:
     arguments = {"BASE_IMAGE": os.environ["VIDEOGEN_TEST_BASE"], "COMFYUI": "comfyui-standin", "LOCK": "standin.lock"}
     given = [word for name, value in arguments.items() for word in ("--build-arg", f"{name}={value}")]
     return ["build", *given, *words, "--file", str(folder / "images/comfyui/Dockerfile"), str(folder)]
+
+
+def test_entrypoint_finds_all_that_it_imports(box: Container) -> None:
+    """The lock has every package that the worker's own code needs, also where it imports late."""
+    code = (
+        "import runpy, videogen.store, videogen.sync;"
+        "print(runpy.run_path('/opt/video-gen/images/comfyui/entrypoint.py')['main'].__name__)"
+    )
+
+    assert box.host.check_output("python -W error -c %s", code) == "main"
