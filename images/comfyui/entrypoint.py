@@ -407,6 +407,12 @@ def end_machine(why: str, code: int, stopped: threading.Event, *, exits_bill: bo
 
 
 if __name__ == "__main__":
-    code = main(termination)
-    logging.shutdown()
-    os._exit(code)  # not `sys.exit`: that waits for threads, and one may wait for a store that is silent
+    code = 1
+    try:
+        code = main(termination)
+    except BaseException:
+        log.critical("a fault of this program", exc_info=True)
+        raise
+    finally:
+        logging.shutdown()
+        os._exit(code)  # not `sys.exit`: that waits for threads, and one may wait for a store that is silent

@@ -175,7 +175,7 @@ class _Git:
         ]
         if with_key and self._wanted.key is not None:
             key = home / "key"
-            with os.fdopen(os.open(key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+            with os.fdopen(os.open(key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
                 file.write(self._wanted.key.reveal().replace("\\n", "\n").strip() + "\n")
             ssh += ["-i", str(key), "-o", "IdentitiesOnly=yes"]
         return {
