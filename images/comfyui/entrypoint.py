@@ -236,7 +236,7 @@ def gateway_settings(settings: WorkerEnvironment, public_port: int, ends: ExitSt
         comfyui_port=settings.comfyui_port,
         agent_port=settings.agent_port,
         token=settings.token,
-        run=Path(ends.enter_context(tempfile.TemporaryDirectory(prefix="videogen-gateway-"))),
+        run=run_folder("gateway", ends),
         upload_limit_mb=settings.upload_limit_mb,
         certificate=settings.tls_certificate,
         key=settings.tls_key,
@@ -252,9 +252,15 @@ def ssh_settings(settings: WorkerEnvironment, user: str | None, ends: ExitStack)
         comfyui_port=settings.comfyui_port,
         agent_port=settings.agent_port,
         public_keys=settings.ssh_public_keys,
-        run=Path(ends.enter_context(tempfile.TemporaryDirectory(prefix="videogen-sshd-"))),
+        run=run_folder("sshd", ends),
         user=user,
     )
+
+
+def run_folder(name: str, ends: ExitStack) -> Path:
+    """A folder that vanishes at the end; not in `/tmp`, since sshd trusts no key below a folder that all may write."""
+    folder = "/run" if os.geteuid() == 0 else None
+    return Path(ends.enter_context(tempfile.TemporaryDirectory(prefix=f"videogen-{name}-", dir=folder)))
 
 
 def sync_models(settings: WorkerEnvironment, wanted: Manifest, disk: WorkerDisk, board: StatusBoard) -> None:
