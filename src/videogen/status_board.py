@@ -81,7 +81,8 @@ class StatusBoard:
         with self._writing:
             if not self.stop.is_set():
                 self._state = "ready"
-                self._ready = self._ready or time.monotonic()
+                self._looked = self._answered = time.monotonic()
+                self._ready = self._ready or self._looked
                 self._log("ready", state="ready")
 
     def restarting(self, name: str) -> None:
