@@ -14,7 +14,7 @@ mirror=http://archive.ubuntu.com/ubuntu
 keyring=ubuntu-keyring_2023.11.28.1_all.deb
 keyring_sha256=36de43b15853ccae0028e9a767613770c704833f82586f28eb262f0311adb8a8
 need_mib=4096
-keep_cache=12GB
+keep_cache=8GB
 export DOCKER_BUILDKIT=1
 
 fail() {
@@ -117,9 +117,12 @@ base() {
         { tail -5 mmdebstrap.log >&2; exit 1; }
       mv "$tar.part" "$tar"
     ) || fail "no base image could be made from $mirror" "the packages of Ubuntu must be in reach"
-    docker rmi -f "$VIDEOGEN_TEST_BASE" >/dev/null 2>&1 || true
+    docker rmi --force "$VIDEOGEN_TEST_BASE" >/dev/null 2>&1 || true
   fi
-  docker image inspect "$VIDEOGEN_TEST_BASE" >/dev/null 2>&1 || docker import "$tar" "$VIDEOGEN_TEST_BASE" >/dev/null
+  if ! docker image inspect "$VIDEOGEN_TEST_BASE" >/dev/null 2>&1; then
+    docker images --quiet localhost/videogen-base | xargs --no-run-if-empty docker rmi --force >/dev/null 2>&1 || true
+    docker import "$tar" "$VIDEOGEN_TEST_BASE" >/dev/null
+  fi
   export VIDEOGEN_TEST_BASE
 }
 

@@ -126,7 +126,9 @@ def engine() -> Iterator[None]:
         while not said.endswith(f"{STARTED}\0".encode()):
             more = os.read(holder.stdout.fileno(), 65536)
             if not more:
-                pytest.fail("no Docker engine; what tools/engine.sh says is above", pytrace=False)
+                pytest.fail(
+                    "no Docker engine, and tools/engine.sh could start none: its own words are below", pytrace=False
+                )
             said += more
         given = dict(line.split("=", 1) for line in said.decode().split("\0")[:-2])
         for name in ("PATH", "DOCKER_HOST", "DOCKER_BUILDKIT", "VIDEOGEN_TEST_BASE"):

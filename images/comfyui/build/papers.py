@@ -85,8 +85,10 @@ def _operating_system() -> Iterator[Package]:
     for row in rows:
         name, version, architecture = row.split("\t")
         text = Path("/usr/share/doc") / name / "copyright"
-        texts = (text,) if text.is_file() else ()
-        yield Package("deb", name, version, "see its copyright file", texts, {"arch": architecture})
+        says, texts = (
+            ("see its copyright file", (text,)) if text.is_file() else ("its package has no copyright file", ())
+        )
+        yield Package("deb", name, version, says, texts, {"arch": architecture})
 
 
 def _comfyui(tree: Path, pins: dict[str, list[dict[str, str]]]) -> Iterator[Package]:
