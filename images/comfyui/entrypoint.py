@@ -85,9 +85,7 @@ def main(termination: Termination) -> int:
         settings = worker_environment.read(os.environ)
     except InputError as error:
         log.error("%s", error)
-        stopped = threading.Event()
-        termination.tell(lambda _: stopped.set())
-        return end_machine("its environment is wrong", error.exit_code, stopped, exits_bill=exits_bill)
+        return end_machine("its environment is wrong", error.exit_code, termination.came, exits_bill=exits_bill)
     board = StatusBoard(settings.worker, settings.manifest, settings.lease, process_started())
     termination.tell(board.signal)
     process_group.lead(settings.held)
@@ -99,24 +97,34 @@ def main(termination: Termination) -> int:
         worker_log.hear(logs.take, hidden)
         every(seconds, logs.ship, board.stop, "logs", first=seconds)
     try:
-        with agent.serving(board, settings.agent_port, settings.token, hidden), ExitStack() as ends:
-            try:
-                live(settings, board, logs, ends, exits_bill=exits_bill)
-            except VideogenError as error:
-                board.fail(error)
+        with agent.serving(board, settings.agent_port, settings.token, hidden), ExitStack() as doors:
+            with ExitStack() as records:
+                try:
+                    live(settings, board, logs, doors, records, exits_bill=exits_bill)
+                except VideogenError as error:
+                    board.fail(error)
             ship_last(logs, board)
             if board.error:
                 board.linger(settings.linger_seconds)
     except ProcessError as error:
         board.fail(error)
     why, code = (board.error.message, board.error.exit_code) if board.error else (board.why or "nothing to do", 0)
-    return end_machine(why, code, board.signalled, exits_bill=exits_bill)
+    return end_machine(why, code, termination.came, exits_bill=exits_bill)
 
 
 def live(
-    settings: WorkerEnvironment, board: StatusBoard, logs: LogShipping | None, ends: ExitStack, *, exits_bill: bool
+    settings: WorkerEnvironment,
+    board: StatusBoard,
+    logs: LogShipping | None,
+    doors: ExitStack,
+    records: ExitStack,
+    *,
+    exits_bill: bool,
 ) -> None:
-    """Returns when the worker shall end; raises when it cannot go on. What has to be ended last is left to `ends`."""
+    """Returns when the worker shall end; raises when it cannot go on.
+
+    What must be written then is left to `records`; what must stay open until it was told why, to `doors`.
+    """
     rented = settings.gateway_port is not None
     who = accounts.accounts(rented=rented)
     with board.step("folders"):
@@ -128,7 +136,7 @@ def live(
         if logs is not None:
             logs.boot = lease.boots
         board.lived = lambda: lease.lived(Moment.now())
-        ends.callback(finish_lease, lease, board)
+        records.callback(finish_lease, lease, board)
     keep_watch(settings, board, lease, disk)
     if settings.repository:
         with board.step("repository") as say:
@@ -136,7 +144,7 @@ def live(
     children: list[Child] = []
     if settings.gateway_port is not None:  # before all that can fail for others' reasons: it lets the agent say so
         with board.step("gateway"):
-            gate = gateway_settings(settings, settings.gateway_port, ends)
+            gate = gateway_settings(settings, settings.gateway_port, doors)
             gateway.prepare(gate, who.gateway)
             door = Child(
                 "gateway",
@@ -147,12 +155,12 @@ def live(
                 held=settings.held,
                 user=who.gateway,
             )
-            ends.callback(end, door, board)
+            doors.callback(end, door, board)
             children.append(door)
             wait_open(door, gate.port, board)
     if rented and settings.ssh_public_keys:
         with board.step("sshd") as say:
-            shell = ssh_settings(settings, who.comfyui, ends)
+            shell = ssh_settings(settings, who.comfyui, doors)
             say(ssh_server.prepare(shell))
             door = Child(
                 "sshd",
@@ -162,7 +170,7 @@ def live(
                 log=cache / "sshd.log",
                 held=settings.held,
             )
-            ends.callback(end, door, board)
+            doors.callback(end, door, board)
             children.append(door)
             wait_open(door, shell.port, board)
     with board.step("manifest"):
@@ -229,21 +237,21 @@ def check_out(settings: WorkerEnvironment, disk: WorkerDisk, board: StatusBoard)
     return commit
 
 
-def gateway_settings(settings: WorkerEnvironment, public_port: int, ends: ExitStack) -> GatewaySettings:
+def gateway_settings(settings: WorkerEnvironment, public_port: int, doors: ExitStack) -> GatewaySettings:
     """What the gateway shall be; its files, among them secrets, vanish with it."""
     return GatewaySettings(
         port=public_port,
         comfyui_port=settings.comfyui_port,
         agent_port=settings.agent_port,
         token=settings.token,
-        run=run_folder("gateway", ends),
+        run=run_folder("gateway", doors),
         upload_limit_mb=settings.upload_limit_mb,
         certificate=settings.tls_certificate,
         key=settings.tls_key,
     )
 
 
-def ssh_settings(settings: WorkerEnvironment, user: str | None, ends: ExitStack) -> SshSettings:
+def ssh_settings(settings: WorkerEnvironment, user: str | None, doors: ExitStack) -> SshSettings:
     """What sshd shall be; raises `ProcessError` for anybody but root, as whom alone it can let others in."""
     if user is None:
         raise ProcessError("sshd: only root can let people log in", "is it our image? else give no public keys")
@@ -252,15 +260,15 @@ def ssh_settings(settings: WorkerEnvironment, user: str | None, ends: ExitStack)
         comfyui_port=settings.comfyui_port,
         agent_port=settings.agent_port,
         public_keys=settings.ssh_public_keys,
-        run=run_folder("sshd", ends),
+        run=run_folder("sshd", doors),
         user=user,
     )
 
 
-def run_folder(name: str, ends: ExitStack) -> Path:
+def run_folder(name: str, doors: ExitStack) -> Path:
     """A folder that vanishes at the end; not in `/tmp`, since sshd trusts no key below a folder that all may write."""
     folder = "/run" if os.geteuid() == 0 else None
-    return Path(ends.enter_context(tempfile.TemporaryDirectory(prefix=f"videogen-{name}-", dir=folder)))
+    return Path(doors.enter_context(tempfile.TemporaryDirectory(prefix=f"videogen-{name}-", dir=folder)))
 
 
 def sync_models(settings: WorkerEnvironment, wanted: Manifest, disk: WorkerDisk, board: StatusBoard) -> None:
@@ -347,7 +355,7 @@ def keep_watch(settings: WorkerEnvironment, board: StatusBoard, lease: WorkerLea
     def keep() -> None:
         try:
             lease.keep(Moment.now())
-        except (OSError, DiskFull) as error:
+        except VideogenError as error:
             log.warning("the lease's record cannot be written: %s", error)
 
     every(SAMPLE_SECONDS, look, board.stop, "samples", first=0)
@@ -396,14 +404,14 @@ def finish_lease(lease: WorkerLease, board: StatusBoard) -> None:
     if board.error or not board.signalled.is_set():
         try:
             lease.finish(board.error.message if board.error else board.why or "", Moment.now())
-        except (OSError, DiskFull) as error:
+        except VideogenError as error:
             log.warning("the end of the lease cannot be written down: %s", error)
 
 
 def end_machine(why: str, code: int, stopped: threading.Event, *, exits_bill: bool) -> int:
     """The one way to the end: the exit code, but where an exit would start the container again only once it is stopped.
 
-    By now nothing of the worker runs or listens.
+    By now nothing of the worker runs or listens. What asks the cloud for the machine's end belongs here.
     """
     log.info("ended: %s", why, extra={"facts": {"ended": why, "code": code}})
     while exits_bill and not stopped.is_set():
@@ -418,6 +426,8 @@ if __name__ == "__main__":
         code = main(termination)
     except BaseException:
         log.critical("a fault of this program", exc_info=True)
+        bills = worker_environment.exits_bill(os.environ)
+        code = end_machine("a fault of this program", code, termination.came, exits_bill=bills)
         raise
     finally:
         logging.shutdown()

@@ -17,7 +17,9 @@ _SHORTEST = 4
 _SHORTEST_LINE = 16
 """Of a secret of several lines, such as a key, each line of at least this length is a secret, too."""
 _NAMES = re.compile(r"(KEY|KEYS|TOKEN|SECRET|PASSWORD|PASSPHRASE|CREDENTIALS?)$")
-_PUBLIC = re.compile(r"PUBLIC_KEYS?$")
+_PUBLIC = re.compile(r"(PUBLIC_KEYS?|TLS_KEY)$")
+_SHORTEST_INJECTED = 8
+"""Of a variable that only looks secret: `X_TOKEN=true` must not take every `true` out of the log."""
 
 _VALUE = r"""[^\s"'&;,<>\\{}]+"""
 _SHAPES = (
@@ -68,7 +70,7 @@ def of_environment(environment: Mapping[str, str]) -> tuple[Secret, ...]:
     return tuple(
         Secret(value)
         for name, value in environment.items()
-        if _NAMES.search(name) and not _PUBLIC.search(name) and value
+        if _NAMES.search(name) and not _PUBLIC.search(name) and len(value) >= _SHORTEST_INJECTED
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
@@ -14,6 +14,8 @@ from videogen.secret import Secret
 from videogen.stack_outputs import Store, StoreAccess
 
 PREFIX = "VIDEOGEN_"
+
+Port = Annotated[int, Field(gt=0, lt=65536)]
 
 
 class WorkerEnvironment(Schema):
@@ -39,8 +41,8 @@ class WorkerEnvironment(Schema):
 
     token: Secret
     """What a caller of the agent must present as bearer."""
-    comfyui_port: int
-    agent_port: int
+    comfyui_port: Port
+    agent_port: Port
     comfyui_dir: Path | None = None
     """A ComfyUI checkout to run; nothing: the stand-in."""
     comfyui_python: Path | None = None
@@ -50,12 +52,12 @@ class WorkerEnvironment(Schema):
     comfyui_arguments: str = ""
     """Further flags of ComfyUI, as in a shell."""
 
-    gateway_port: int | None = None
+    gateway_port: Port | None = None
     """Where the gateway listens on all addresses, and with it the accounts `comfy` and `gateway` are used; nothing: a
     local worker, which has neither gateway nor sshd."""
     upload_limit_mb: int = Field(2048, ge=1)
     """The largest body that the gateway takes."""
-    ssh_port: int = 2222
+    ssh_port: Port = 2222
     ssh_public_keys: str = ""
     """Who may log in, one key a line; nothing: no sshd."""
     tls_certificate: Path | None = None

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from videogen.disk import written
 from videogen.document import Schema
-from videogen.errors import Stopped
+from videogen.errors import InputError, Stopped
 
 MOST_BOOTS = 5
 """A container that was started more often than this in one lease dies of something that no start cures."""
@@ -68,7 +68,8 @@ class WorkerLease:
     def begin(cls, root: Path, worker: str, now: Moment, *, goes_on: bool) -> "WorkerLease":
         """A new life; with `goes_on` the one that an earlier boot has begun, if there is one.
 
-        Raises `Stopped` when that one is over, has been begun too often, or cannot be read: then nothing may start.
+        Raises `Stopped` when that one is over, has been begun too often, or cannot be read: then nothing may start;
+        and as `keep` does.
         """
         path = root / "cache" / "leases" / f"{worker}.json"
         found = _read(path) if goes_on else None
@@ -94,19 +95,23 @@ class WorkerLease:
         return self._record.lived_at(now)
 
     def keep(self, now: Moment) -> None:
-        """Writes down how long it lived; raises `OSError` and `DiskFull`."""
+        """Writes down how long it lived; raises `DiskFull` and `InputError` where that cannot be."""
         with self._writing:
             self._write(self._record.at(now))
 
     def finish(self, why: str, now: Moment) -> None:
-        """It is over for good; raises `OSError` and `DiskFull`."""
+        """It is over for good; raises as `keep` does."""
         with self._writing:
             self._write(self._record.at(now).model_copy(update={"over": why}))
 
     def _write(self, record: _Record) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with written(self._path) as file:
-            file.write(record.model_dump_json(indent=2).encode() + b"\n")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with written(self._path) as file:
+                file.write(record.model_dump_json(indent=2).encode() + b"\n")
+        except OSError as error:
+            message = f"how long the worker has lived cannot be written down: {error}"
+            raise InputError.of("environment: VIDEOGEN_WORKSPACE", message) from error
         self._record = record
 
 

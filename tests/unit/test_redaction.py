@@ -123,7 +123,8 @@ def test_within() -> None:
 
 
 def test_environment() -> None:
-    """Variables are taken for secrets by their names; public keys are public, and an empty one is nothing."""
-    found = of_environment({"RUNPOD_API_KEY": "a", "PUBLIC_KEY": "b", "HF_TOKEN": "c", "X_SECRET": "", "PATH": "d"})
+    """Variables are taken for secrets by their names; public keys and paths are none, and short words are ordinary."""
+    given = {"RUNPOD_API_KEY": "a", "PUBLIC_KEY": "b", "HF_TOKEN": "c", "VIDEOGEN_TLS_KEY": "d", "PATH": "e"}
+    found = of_environment({**{name: value * 8 for name, value in given.items()}, "X_TOKEN": "true"})
 
-    assert {one.reveal() for one in found} == {"a", "c"}
+    assert {one.reveal() for one in found} == {"a" * 8, "c" * 8}
