@@ -2,7 +2,7 @@
 # `make master`: the images, .env with fresh secrets, the models in the store, everything started. Done again, it takes
 # what has changed in the checkout. `tools/master.sh controller` only builds the controller's image.
 #
-# What may be set in the environment: whatever .env says, and BASE_IMAGE, an Ubuntu 24.04 for the controller.
+# What may be set in the environment: whatever .env says, and BASE_IMAGE, another Ubuntu 24.04 for the controller.
 # Exit codes: 0 it runs, 1 a step failed, 2 something is missing on this machine.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -28,7 +28,8 @@ write_env() {
   if has_gpu; then gpu=gpu; fi
   new=$(umask 077 && mktemp .env.XXXXXX)
   awk -v gpu="$gpu" -v token="$(secret)" -v key="$(secret)" -v secret="$(secret)" '
-    NR == 1, !/^#/ { if (/^#/) next }
+    !body && /^#/ { next } # what the example says of itself
+    { body = 1 }
     $0 == "VIDEOGEN_TOKEN=" { $0 = $0 token }
     $0 == "VIDEOGEN_STORE_KEY=" { $0 = $0 substr(key, 1, 20) }
     $0 == "VIDEOGEN_STORE_SECRET=" { $0 = $0 secret }
@@ -76,11 +77,20 @@ worker=$(setting VIDEOGEN_IMAGE video-gen-worker) controller=$(setting VIDEOGEN_
 # An image that is named otherwise is somebody else's to build.
 if [[ $worker == video-gen-worker && $profiles == *,[cg]pu,* ]]; then make image IMAGE="$worker"; fi
 if [[ $controller != */* || $controller == localhost/* ]]; then build_controller "$controller"; fi
+absent='' terminal=()
 if [[ $profiles == *,store,* ]]; then
+  [ -t 0 ] && [ -t 1 ] || terminal=(-T)
   "${compose[@]}" up -d store
-  "${compose[@]}" run --rm -T controller videogen models mirror --phase "$(setting VIDEOGEN_PHASE a)"
+  "${compose[@]}" run --rm "${terminal[@]}" controller \
+    videogen models mirror --phase "$(setting VIDEOGEN_PHASE a)" || absent=yes
 fi
 "${compose[@]}" up -d
+if [ -n "$absent" ]; then
+  printf 'error: the store has not all models; ComfyUI starts again and again until it has\n' >&2
+  # shellcheck disable=SC2016
+  printf 'hint: what is said above; then `make master` once more\n' >&2
+  exit 1
+fi
 if [[ $profiles == *,[cg]pu,* ]]; then
   echo "master: ComfyUI at http://$(setting VIDEOGEN_ADDRESS 127.0.0.1):$(setting VIDEOGEN_PORT 8080)," \
     "in a minute; .env holds its token, VIDEOGEN_TOKEN"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 
 from tests.image.conftest import ROOT, docker
 from videogen import port
@@ -163,16 +164,17 @@ def test_without_secrets_nothing_starts(copied: Master) -> None:
     assert copied.containers() == {}
 
 
-def test_file_is_valid_with_every_profile(master: Master) -> None:
-    """Compose takes the file; with the profile `gpu` ComfyUI gets every GPU, with none there is the controller alone."""
-    shown = {
-        word: master.compose("config", "--services", COMPOSE_PROFILES=word).stdout.split() for word in ("gpu", "none")
-    }
-    document = master.compose("config", COMPOSE_PROFILES="gpu").stdout
+def test_profiles_say_what_there_is(master: Master) -> None:
+    """Compose takes the file: the controller is always there, the profile `gpu` has ComfyUI on every GPU."""
+    done = master.compose("config", COMPOSE_PROFILES="store,cpu,gpu")
+    assert done.returncode == 0, done.stderr
+    services = yaml.safe_load(done.stdout)["services"]
+    [device] = services["comfyui-gpu"]["deploy"]["resources"]["reservations"]["devices"]
 
-    assert set(shown["gpu"]) == {"controller", "comfyui-gpu"}
-    assert shown["none"] == ["controller"]
-    assert re.search(r"capabilities:\s+- gpu", document)
+    assert {name: one.get("profiles") for name, one in services.items()} == {
+        "controller": None, "store": ["store"], "comfyui": ["cpu"], "comfyui-gpu": ["gpu"],
+    }  # fmt: skip
+    assert device["capabilities"] == ["gpu"]
 
 
 def test_one_command_starts_everything(master: Master) -> None:
@@ -199,13 +201,24 @@ def test_controller_has_its_tools(master: Master) -> None:
 
 
 def test_controller_plans_a_stack(master: Master) -> None:
-    """The Pulumi program and its plugin run in the controller, on a state that outlives the container."""
+    """The Pulumi program and its plugin run in the controller."""
     master.controller("tools/init_stack.sh", "dev")
     plan = master.controller("pulumi", "preview", "--stack", "dev", "--non-interactive")
-    docker("restart", "--time", "10", master.containers()["controller"])
 
     assert "videogen:index:GpuWorker" in plan
+
+
+def test_controller_comes_back(master: Master) -> None:
+    """A new container finds the state of the old one; a restarted one works on."""
+    master.controller("tools/init_stack.sh", "dev")
+    assert master.compose("up", "-d", "--force-recreate", "--no-deps", "controller", seconds=90).returncode == 0
+    again = master.containers()["controller"]
+    docker("restart", "--time", "10", again)
+    time.sleep(1)
+
     assert "dev" in master.controller("pulumi", "stack", "ls")
+    assert "comfyui" in master.controller("cat", "master.json")
+    assert docker("inspect", "--format", "{{.RestartCount}}", again) == "0"
 
 
 def test_schedule_runs(ready: Master) -> None:
@@ -239,7 +252,7 @@ def test_only_the_gateway_is_published(master: Master) -> None:
 def test_no_secret_in_images_and_processes(ready: Master) -> None:
     """Neither an argument list nor the controller's image holds a secret of .env."""
     seen = docker("history", "--no-trunc", ready.environment["VIDEOGEN_CONTROLLER_IMAGE"])
-    seen += "".join(docker("top", one, "-eo", "args") for one in ready.containers().values())
+    seen += "".join(docker("top", one, "-eo", "pid,args") for one in ready.containers().values())
     files = "test ! -e /opt/video-gen/.env && test ! -e /opt/video-gen/.git"
 
     assert [name for name, value in ready.secrets.items() if value in seen] == []
@@ -259,7 +272,7 @@ def test_batch_becomes_a_video(ready: Master) -> None:
 
 
 def test_down_leaves_volumes_alone(ready: Master) -> None:
-    """`down` ends and removes all but the named volumes; `up` finds models and state again."""
+    """`down` ends and removes all but the named volumes."""
     name = ready.environment["COMPOSE_PROJECT_NAME"]
     assert ready.compose("down", seconds=120).returncode == 0
     label = f"label=com.docker.compose.project={name}"
