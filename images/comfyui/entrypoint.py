@@ -28,6 +28,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 
 from videogen import (
@@ -46,6 +47,7 @@ from videogen import (
     worker_log,
 )
 from videogen.background import every
+from videogen.boot_report import ModelsProgress
 from videogen.child import Child
 from videogen.disk import require_free, spell_bytes, written
 from videogen.errors import DiskFull, InputError, NotReady, ProcessError, VideogenError, WorkerError
@@ -53,11 +55,13 @@ from videogen.gateway import GatewaySettings
 from videogen.local_comfyui import LocalComfyui
 from videogen.log_shipping import LogShipping
 from videogen.manifest import Manifest
+from videogen.read_ahead import ReadAhead
 from videogen.redaction import Redaction
 from videogen.repository import Repository
 from videogen.sampling import Sampler
 from videogen.ssh_server import SshSettings
 from videogen.status_board import StatusBoard, process_started
+from videogen.sync_events import Fetched, Moved, SyncEvent, line
 from videogen.worker_disk import WorkerDisk
 from videogen.worker_environment import WorkerEnvironment
 from videogen.worker_lease import Moment, WorkerLease
@@ -275,25 +279,31 @@ def sync_models(settings: WorkerEnvironment, wanted: Manifest, disk: WorkerDisk,
     """Brings the models folder in line with the manifest while ComfyUI starts."""
     with board.step("models") as say:
         from videogen.store import Store  # its import takes a third of a second, in which ComfyUI starts
-        from videogen.sync import SyncProgress, sync
-        from videogen.sync_events import line
+        from videogen.sync import sync
 
-        def progress(now: SyncProgress) -> None:
-            done, total, rate = map(spell_bytes, (now.done_bytes, now.total_bytes, now.bytes_per_second))
-            say(f"{now.file}: {done} of {total}, {rate}/s")
+        def tell(event: SyncEvent) -> None:
+            events.write(f"{line(event)}\n")
+            if isinstance(event, Moved):
+                board.moved(ModelsProgress(**asdict(event)))
+                done, total, rate = map(spell_bytes, (event.done_bytes, event.total_bytes, event.bytes_per_second))
+                left = "" if event.eta_seconds is None else f", {event.eta_seconds:.0f} s to go"
+                say(f"{event.file}: {done} of {total}, {rate}/s{left}")
+            if isinstance(event, Fetched):
+                ahead.add(disk.models / event.file)
 
+        ahead = ReadAhead(board.stop)  # the first job then finds its models in memory
         store = Store(settings.store, settings.store_access)
         allowed = settings.boot_minutes * 60
-        with disk.sync_log.open("w", encoding="utf-8", buffering=1) as log:
+        with disk.sync_log.open("w", encoding="utf-8", buffering=1) as events:
             done = sync(
                 wanted,
                 disk.models,
                 store,
-                progress=progress,
                 stop=board.stop,
                 deadline_seconds=allowed,
-                floor_bytes_per_second=settings.floor_mbit * 125_000,
-                tell=lambda event: log.write(f"{line(event)}\n"),
+                tell=tell,
+                floor_bytes_per_second=settings.store.floor_mbit * 125_000,
+                floor_window_seconds=settings.floor_seconds,
                 overflow=disk.overflow,
                 shared=disk.shared,
             )

@@ -10,7 +10,6 @@ from infra.provider.properties import Plain
 from videogen import local_store, manifest, project
 from videogen.disk import spell_bytes
 from videogen.document import Schema
-from videogen.errors import Interrupted
 from videogen.local_store import LocalStore
 from videogen.mirror import mirror
 from videogen.receipts import Receipts
@@ -120,10 +119,8 @@ def _fill(wanted: Inputs, place: Store, access: StoreAccess, call: Call) -> None
     models = manifest.parse(text, project.shown(path))
 
     def tell(name: str, what: str, done: int, size: int) -> None:
-        if call.cancelled.is_set():
-            raise Interrupted(f"stopped while {name} was sent to the store")
         call.say(f"mirror: {name} {spell_bytes(done)} of {spell_bytes(size)} {what}")
 
-    report = mirror(text, models, store, path.parent, progress=tell)
+    report = mirror(text, models, store, path.parent, progress=tell, stop=call.cancelled)
     for name, reason in report.absent.items():
         call.warn(f"{name} is not in the store: {reason}")

@@ -16,6 +16,19 @@ class BootStep(Schema):
     detail: str = ""
 
 
+class ModelsProgress(Schema):
+    """How far the models are: bytes of all files that this boot hashes or fetches."""
+
+    file: str
+    """The one that moved last."""
+    done_bytes: int
+    total_bytes: int
+    bytes_per_second: float
+    """From the store, since the sync began."""
+    eta_seconds: float | None
+    """Nothing while no rate is known; 0 at the end."""
+
+
 class WorkerStatus(Schema):
     """The agent's answer to `GET /status`.
 
@@ -27,6 +40,8 @@ class WorkerStatus(Schema):
     manifest: str
     """Digest of the manifest that the disk was brought in line with."""
     steps: tuple[BootStep, ...]
+    models: ModelsProgress | None = None
+    """Nothing before the first byte, and where all files were proven earlier."""
     error: str | None = None
     hint: str | None = None
     idle_seconds: float = 0

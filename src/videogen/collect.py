@@ -14,7 +14,8 @@ from videogen.disk import explained, written
 from videogen.errors import WorkerRefused
 from videogen.failure import AttemptFailed, Failure, FailureClass
 from videogen.graph import title
-from videogen.ledger import AttemptRow, AttemptState, Ledger, OutputRow
+from videogen.ledger import Ledger
+from videogen.ledger_rows import AttemptRow, AttemptState, OutputRow
 from videogen.media import Expected, UnreadableMedia, check_video, probe
 from videogen.stack_outputs import Worker
 from videogen.store import Store

@@ -4,7 +4,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import av
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+
+from videogen import font
 
 MOMENTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
@@ -14,38 +16,46 @@ _TALLEST = 320
 _GAP, _MARGIN, _CAPTION, _TITLE = 6, 40, 58, 96
 _PAPER, _INK, _SOFT, _LINE, _FAULT = "#fbfaf7", "#1c1b19", "#7d7970", "#e4e0d6", "#b3401f"
 
-_Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
-
 
 def contact_sheet(entries: Sequence[tuple[str, Path]], target: Path, title: str) -> None:
     """Writes a PNG with a row for each `(label, video)`; a video that does not decode gets a row that says so.
 
-    Pillow's own font is used, so that it looks alike everywhere; letters that it lacks (Japanese) show as boxes.
+    A label that no font of this machine shows whole stands behind the video's name, which is the job's id.
     """
-    rows = [(label, *_moments(path)) for label, path in entries]
-    heights = [max((image.height for image in images), default=0) for _, images, _ in rows]
+    rows = [(label, path.stem, *_moments(path)) for label, path in entries]
+    heights = [max((image.height for image in images), default=0) for _, _, images, _ in rows]
     width = 2 * _MARGIN + len(MOMENTS) * _TILE + (len(MOMENTS) - 1) * _GAP
     height = _TITLE + sum(height + _CAPTION for height in heights) + _MARGIN // 2
     sheet = Image.new("RGB", (width, height), _PAPER)
     draw = ImageDraw.Draw(sheet)
-    draw.text((_MARGIN, _MARGIN - 8), _clipped(title, _font(26), width // 2), fill=_INK, font=_font(26))
+    words, face = font.shown(title, 26, target.parent.name)
+    draw.text((_MARGIN, _MARGIN - 8), font.clipped(words, face, width // 2), fill=_INK, font=face)
     count = f"{len(rows)} video{'' if len(rows) == 1 else 's'}"
-    draw.text((width - _MARGIN, _MARGIN + 6), count, fill=_SOFT, font=_font(15), anchor="ra")
+    draw.text((width - _MARGIN, _MARGIN + 6), count, fill=_SOFT, font=font.own(15), anchor="ra")
     top = _TITLE
-    for (label, images, facts), tall in zip(rows, heights, strict=True):
+    for (label, name, images, facts), tall in zip(rows, heights, strict=True):
         for index, image in enumerate(images):
             sheet.paste(image, (_MARGIN + index * (_TILE + _GAP), top))
-        _caption(draw, top + tall + 8, width, label, facts, ok=bool(images))
+        _caption(draw, top + tall + 8, width, _label(label, name), facts, ok=bool(images))
         top += tall + _CAPTION
     target.parent.mkdir(parents=True, exist_ok=True)
     sheet.save(target)
 
 
-def _caption(draw: ImageDraw.ImageDraw, top: int, width: int, label: str, facts: str, ok: bool) -> None:
-    reach = draw.textlength(facts, font=_font(14))
-    room = width - 2 * _MARGIN - reach - 24
-    draw.text((_MARGIN, top), _clipped(label, _font(16), room), fill=_INK, font=_font(16))
-    draw.text((width - _MARGIN, top + 2), facts, fill=_SOFT if ok else _FAULT, font=_font(14), anchor="ra")
+def _label(label: str, name: str) -> tuple[str, font.Font]:
+    words, face = font.shown(label, 16, "")
+    whole = words == " ".join(label.split())
+    return words if whole else f"{name} {words}".rstrip(), face
+
+
+def _caption(
+    draw: ImageDraw.ImageDraw, top: int, width: int, label: tuple[str, font.Font], facts: str, ok: bool
+) -> None:
+    words, face = label
+    small = font.own(14)
+    room = width - 2 * _MARGIN - draw.textlength(facts, font=small) - 24
+    draw.text((_MARGIN, top), font.clipped(words, face, room), fill=_INK, font=face)
+    draw.text((width - _MARGIN, top + 2), facts, fill=_SOFT if ok else _FAULT, font=small, anchor="ra")
     draw.line((_MARGIN, top + 32, width - _MARGIN, top + 32), fill=_LINE)
 
 
@@ -82,15 +92,3 @@ def _tile(frame: av.VideoFrame) -> Image.Image:
     framed = Image.new("RGB", (_TILE, image.height), _PAPER)
     framed.paste(image, ((_TILE - image.width) // 2, 0))
     return framed
-
-
-def _clipped(text: str, font: _Font, room: float) -> str:
-    if font.getlength(text) <= room:
-        return text
-    while text and font.getlength(text + "…") > room:
-        text = text[:-1]
-    return text.rstrip() + "…"
-
-
-def _font(size: int) -> _Font:
-    return ImageFont.load_default(size)

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from videogen.disk import explained
-from videogen.errors import Interrupted, ObjectChanged, StoreError, WrongHash
+from videogen.errors import Interrupted, ObjectChanged, RangeIgnored, StoreError, WrongHash
 from videogen.landing import CHUNK, Landing, Origin
 from videogen.manifest import Model
 from videogen.models_folder import ModelsFolder, described
@@ -84,6 +84,8 @@ class Downloads:
     ) -> None:
         self._folder, self._store, self._advance = folder, store, advance
         self._landed, self._again, self._halt = landed, again, halt
+        self._in_order = False
+        """The store ignores ranges, so each file is in one thread's hands."""
         self._stored = {model.file: stored for model, stored in models}
         self._waiting = deque(_Underway(model) for model, _ in models)
         self._active: deque[_Underway] = deque()
@@ -135,7 +137,7 @@ class Downloads:
             for _ in range(len(self._active)):
                 underway = self._active[0]
                 self._active.rotate(-1)
-                if underway.fault:
+                if underway.fault or (self._in_order and underway.held):
                     continue
                 landing = underway.landing = underway.landing or self._start(underway.model)
                 underway.given += 1
@@ -148,8 +150,9 @@ class Downloads:
 
     def _start(self, model: Model) -> Landing:
         with explained(self._folder.parts(model.file)):
-            tell = partial(self._advance, model.file)
-            return Landing(model, self._stored[model.file], self._folder, self._store, tell)
+            stored, tell = self._stored[model.file], partial(self._advance, model.file)
+            whole = self._store.whole(stored, self._halt) if self._in_order else None
+            return Landing(model, stored, self._folder, self._store, tell, whole)
 
     def _bring(self, underway: _Underway, chunk: int, buffer: mmap.mmap) -> None:
         landing = underway.landing
@@ -167,7 +170,7 @@ class Downloads:
             with explained(landing.part):
                 if landing.bring(chunk, memoryview(buffer), release, self._halt):
                     self._land(underway, landing)
-        except (ObjectChanged, WrongHash) as error:
+        except (ObjectChanged, RangeIgnored, WrongHash) as error:
             fault = error
             release()
         except StoreError as error:
@@ -176,7 +179,9 @@ class Downloads:
             underway.held -= 1
             underway.fault = underway.fault or fault
             over = underway.held == 0 and underway.fault
-        if over:
+        if isinstance(over, RangeIgnored):
+            self._go_on_in_order(underway, landing, over)
+        elif over:
             self._again_or_never(underway, landing, over)
 
     def _land(self, underway: _Underway, landing: Landing) -> None:
@@ -199,7 +204,18 @@ class Downloads:
         with self._lock:
             self._stored[underway.model.file] = found
             underway.attempt += 1
-            underway.given, underway.fault, underway.landing = 0, None, None
-            if underway in self._given:
-                self._given.remove(underway)
-                self._waiting.appendleft(underway)
+            self._restart(underway)
+
+    def _go_on_in_order(self, underway: _Underway, landing: Landing, fault: RangeIgnored) -> None:
+        """What was proven stays on the disk, for the landing that comes next."""
+        landing.close()
+        self._again(underway.model, fault)
+        with self._lock:
+            self._in_order = True
+            self._restart(underway)
+
+    def _restart(self, underway: _Underway) -> None:
+        underway.given, underway.fault, underway.landing = 0, None, None
+        if underway in self._given:
+            self._given.remove(underway)
+            self._waiting.appendleft(underway)

@@ -8,6 +8,7 @@
     │   ├── StoreUnreachable
     │   ├── ObjectMissing
     │   ├── ObjectChanged       it was replaced while it was read
+    │   ├── RangeIgnored        it gave a whole object where a part was asked for
     │   ├── LinkTooSlow         bytes come, but fewer than the floor that was asked for
     │   └── WrongHash           bytes arrived, but not the ones that were named
     ├── OriginError             where a model comes from did not give it
@@ -94,6 +95,10 @@ class ObjectMissing(StoreError):
 
 class ObjectChanged(StoreError):
     """The object was replaced between two of its ranges."""
+
+
+class RangeIgnored(StoreError):
+    """The store, or a proxy before it, ignores ranges and gives the whole object."""
 
 
 class LinkTooSlow(StoreError):

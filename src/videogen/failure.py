@@ -84,6 +84,11 @@ def of_refusal(body: dict[str, object]) -> Failure:
     return Failure(FailureClass.MISSING_MODEL if model else FailureClass.BAD_GRAPH, "; ".join(lines), body)
 
 
+def lost_worker(reason: str) -> Failure:
+    """The failure of an attempt whose end nobody will know."""
+    return Failure(FailureClass.LOST_WORKER, reason, {})
+
+
 class AttemptFailed(Exception):
     """An attempt ended badly; `reachable` says whether its worker still answers."""
 

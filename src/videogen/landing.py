@@ -20,6 +20,7 @@ from videogen.manifest import Model
 from videogen.models_folder import ModelsFolder, described
 from videogen.store import Store, StoredObject
 from videogen.sync_plan import VerifiedFile
+from videogen.whole_answer import WholeAnswer
 
 CHUNK = 16 << 20
 """Bytes of one range; each that is under way is held in memory. Smaller ones cost a server more."""
@@ -30,22 +31,33 @@ Tell = Callable[[int, Origin], None]
 
 
 class Landing:
-    """A download under way; `bring` may be called from many threads, for each chunk once and in their order."""
+    """A download under way; `bring` may be called from many threads, for each chunk once and in their order.
 
-    def __init__(self, model: Model, stored: StoredObject, folder: ModelsFolder, store: Store, tell: Tell) -> None:
+    `whole`: where all chunks come from, one after the other, when the store ignores ranges; closed with this.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        stored: StoredObject,
+        folder: ModelsFolder,
+        store: Store,
+        tell: Tell,
+        whole: WholeAnswer | None = None,
+    ) -> None:
         assert model.size is not None
         assert model.sha256 is not None
         self.model, self.size, self.sha256 = model, model.size, model.sha256
         self.chunks = -(-self.size // CHUNK)
         self.began = time.monotonic()
-        self._stored, self._folder, self._store, self._tell = stored, folder, store, tell
+        self._stored, self._folder, self._store, self._tell, self._whole = stored, folder, store, tell, whole
         self.part = folder.parts(model.file) / self.sha256
         self._journal = self.part.with_suffix(".chunks")
         if not self.part.exists():
             self._journal.unlink(missing_ok=True)  # of a part that got its name just before a crash
         self._kept = _kept(self._journal, self.size)
         self._file = DirectFile(self.part, self.size)
-        self._whole = hashlib.sha256()
+        self._hash_of_all = hashlib.sha256()
         self._next = 0
         self._arrived: dict[int, tuple[memoryview, int, Origin, Callable[[], None]]] = {}
         self._hashing = False
@@ -81,6 +93,7 @@ class Landing:
             etag=stored.etag,
             stop=halt,
             tell=lambda piece: tell(piece, "store"),
+            whole=self._whole,
         )
         with self._writing:
             self._file.write(buffer, count, at)
@@ -101,14 +114,14 @@ class Landing:
 
     def _hash_one(self, chunk: int, buffer: memoryview, count: int, origin: Origin, halt: threading.Event) -> None:
         view = buffer[:count]
-        before = self._whole.copy()
-        self._whole.update(view)
-        so_far = self._whole.hexdigest()
+        before = self._hash_of_all.copy()
+        self._hash_of_all.update(view)
+        so_far = self._hash_of_all.hexdigest()
         if origin == "disk" and so_far != self._kept[chunk]:
             self._fetch(chunk, buffer, count, halt)
-            self._whole = before
-            self._whole.update(view)
-            so_far = self._whole.hexdigest()
+            self._hash_of_all = before
+            self._hash_of_all.update(view)
+            so_far = self._hash_of_all.hexdigest()
         elif origin == "disk":
             self._tell(count, "disk")
         if self.chunks > 1 and self._kept.get(chunk) != so_far:
@@ -117,7 +130,7 @@ class Landing:
 
     def land(self) -> VerifiedFile:
         """Gives the file its name, and its proof; raises `WrongHash`, and the part is of no use then."""
-        found = self._whole.hexdigest()
+        found = self._hash_of_all.hexdigest()
         if found != self.sha256:
             name = f"{self._stored.bucket}/{self._stored.key}"
             raise WrongHash(
@@ -138,6 +151,8 @@ class Landing:
             release()
         self._arrived.clear()
         self._file.close()
+        if self._whole:
+            self._whole.close()
         if drop:
             self.part.unlink(missing_ok=True)
             self._journal.unlink(missing_ok=True)

@@ -14,6 +14,9 @@ from videogen.stack_outputs import Store, StoreAccess
 
 _START_SECONDS = 15.0
 _GRACE_SECONDS = 5.0
+_NO_HASHES = "--etag-hash="
+"""An ETag is rclone's MD5 of the whole object, 2 to 5 s for a GB when it is first asked about, silent meanwhile; nobody
+here needs it: uploads carry their own MD5, and models are proven by their SHA-256."""
 _ABOUT = {"role": "store"}
 
 
@@ -67,7 +70,7 @@ class LocalStore:
         server = process.start(
             self._home,
             f"store-{secrets.token_hex(4)}",
-            [str(rclone()), "serve", "s3", "--addr", f"127.0.0.1:{number}", str(self.folder)],
+            [str(rclone()), "serve", "s3", _NO_HASHES, "--addr", f"127.0.0.1:{number}", str(self.folder)],
             environment=environment,
             folder=self.folder,
             ports={"s3": number},

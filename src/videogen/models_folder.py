@@ -99,16 +99,19 @@ class ModelsFolder:
         self._proofs = {**_read(shared / _RECORD), **self.verified()}
 
     def remove(self, file: str) -> None:
-        """Removes a file; of a link the link, never what it leads to."""
+        """Removes a file, named as `found` does; of a link the link, never what it leads to."""
         (self.path / file).unlink(missing_ok=True)
 
     def found(self, manifest: Manifest) -> dict[str, FoundFile]:
         """Every file by its path relative to the folder; links lead to what they point at.
 
-        Raises `InputError` where a folder stands in a model's place.
+        A file on the other disk that no model has the name of goes by its whole path. Raises `InputError` where a
+        folder stands in a model's place.
         """
         found = {}
-        for file in {model.file for model in manifest.models} | set(self._walk()):
+        named = {model.file for model in manifest.models}
+        left = {str(self.overflow.absolute() / file) for file in _walk(self.overflow) - named} if self.overflow else ()
+        for file in (named | _walk(self.path)).union(left):
             with suppress(FileNotFoundError, NotADirectoryError):
                 status = (self.path / file).stat()
                 if not stat.S_ISREG(status.st_mode):
@@ -117,16 +120,6 @@ class ModelsFolder:
                     )
                 found[file] = described(status)
         return found
-
-    def _walk(self) -> Iterator[str]:
-        ours = (self.path / _RECORD, self.path / _LOCK)
-        for folder, folders, files in os.walk(self.path):
-            if Path(folder) == self.path:
-                folders[:] = [name for name in folders if name != _PARTS]
-            for name in files:
-                path = Path(folder, name)
-                if path.is_file() and path not in ours:
-                    yield str(path.relative_to(self.path))
 
     def verified(self) -> dict[str, VerifiedFile]:
         """The proofs so far; none when the record is lost, damaged or of another version: then all is hashed again."""
@@ -182,6 +175,17 @@ class ModelsFolder:
                     if stop.wait(0.05):
                         raise Interrupted(f"stopped while another sync worked on {self.path}") from None
             yield
+
+
+def _walk(base: Path) -> set[str]:
+    """The files of a folder that are not our own, relative to it."""
+    ours, found = (base / _RECORD, base / _LOCK), set()
+    for folder, folders, files in os.walk(base):
+        if Path(folder) == base:
+            folders[:] = [name for name in folders if name != _PARTS]
+        paths = (Path(folder, name) for name in files)
+        found |= {str(path.relative_to(base)) for path in paths if path.is_file() and path not in ours}
+    return found
 
 
 def _read(record: Path) -> dict[str, VerifiedFile]:

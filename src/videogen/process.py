@@ -31,6 +31,9 @@ from videogen.errors import ProcessError
 LOCK_VARIABLE = "VIDEOGEN_LOCK_FD"
 """Tells a process which descriptor is the lock, so that it can hand it on to its own children."""
 
+LOGS_KEPT = 200
+"""So many logs of ended processes stay in a folder; each one more takes the place of the oldest."""
+
 _WRITE_PID_THEN_RUN = 'echo $$ >"$0" && exec "$@"'
 
 _children: list[subprocess.Popen[bytes]] = []
@@ -130,13 +133,17 @@ class Process:
             os.killpg(pid, number)
 
     def forget(self, keep_log_in: Path) -> Path:
-        """Removes the record of a dead process; its log moves to the folder, and its new path is returned."""
+        """Removes the record of a dead process; its log moves to the folder, and its new path is returned.
+
+        The folder's oldest logs go when there are more than `LOGS_KEPT`.
+        """
         if self.alive:
             raise ProcessError(f"{self.name}: it still runs, so its record stays")
         keep_log_in.mkdir(parents=True, exist_ok=True)
         kept = keep_log_in / f"{self.name}.log"
         with suppress(FileNotFoundError):
             self.log.replace(kept)
+            _prune(keep_log_in, kept)
         for name in ("pid", "lock", "process.json"):  # without the record, the rest is nobody's
             (self.folder / name).unlink(missing_ok=True)
         with suppress(FileNotFoundError):
@@ -224,6 +231,16 @@ def _read(folder: Path) -> Process | None:
 def base_environment() -> dict[str, str]:
     """What a program needs of this machine's environment; nothing of ours and no keys of any account."""
     return {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ") if name in os.environ}
+
+
+def _prune(folder: Path, newest: Path) -> None:
+    logs = {}
+    for path in folder.glob("*.log"):
+        with suppress(FileNotFoundError):  # somebody else prunes at the same time
+            logs[path] = path.stat().st_mtime
+    logs.pop(newest, None)  # its last word may be older than all the others
+    for path in sorted(logs, key=lambda path: logs[path], reverse=True)[LOGS_KEPT - 1 :]:
+        path.unlink(missing_ok=True)
 
 
 def _reap() -> None:

@@ -14,7 +14,8 @@ from videogen.comfy import Comfy, Events, HistoryEntry, Place, versions
 from videogen.comfy.events import CONNECTED
 from videogen.errors import WorkerRefused
 from videogen.failure import AttemptFailed, Failure, FailureClass, of_execution_error, of_refusal
-from videogen.ledger import AttemptRow, AttemptState, Ledger
+from videogen.ledger import Ledger
+from videogen.ledger_rows import AttemptRow, AttemptState
 from videogen.progress import Progress, Tracker
 from videogen.stack_outputs import Worker
 

@@ -38,6 +38,8 @@ class Store(Schema):
     """Bucket of outputs, receipts and logs."""
     checksums: Literal["content-md5", "none"] = "content-md5"
     """What goes along with each upload; `none` for a store that answers `Content-MD5` with an error."""
+    floor_mbit: Annotated[float, Field(ge=0)] = 0
+    """Megabits a second below which a worker's boot fails, instead of waiting for its models; 0, no floor."""
 
 
 class StoreAccess(Schema):

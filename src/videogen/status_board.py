@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from videogen import lease
-from videogen.boot_report import BootStep, WorkerStatus
+from videogen.boot_report import BootStep, ModelsProgress, WorkerStatus
 from videogen.errors import Interrupted, NotReady, VideogenError
 from videogen.lease import LeaseTerms, WorkerClock
 from videogen.worker_sample import Peak, Sample
@@ -46,6 +46,7 @@ class StatusBoard:
         self._answered: float | None = None
         self._samples: deque[Sample] = deque(maxlen=SAMPLES)
         self._peak = Peak()
+        self._models: ModelsProgress | None = None
         self._ready: float | None = None
         self._busy = False
         self._last_busy = started
@@ -75,6 +76,11 @@ class StatusBoard:
                 done = self._steps[place] = self._steps[place].model_copy(update={"seconds": seconds})
             facts = {"step": name, "began": round(done.began, 3), "seconds": round(seconds, 3)}
             self._log(f"{name}: {seconds:.2f} s", done.detail, **facts)
+
+    def moved(self, models: ModelsProgress) -> None:
+        """Notes how far the models are."""
+        with self._writing:
+            self._models = models
 
     def ready(self) -> None:
         """Opens the gate."""
@@ -163,6 +169,7 @@ class StatusBoard:
                 state=self._state,
                 manifest=self._manifest,
                 steps=tuple(self._steps),
+                models=self._models,
                 error=self.error.message if self.error else None,
                 hint=self.error.hint if self.error else None,
                 idle_seconds=clock.now - max(clock.ready, clock.last_busy) if clock.ready else 0,

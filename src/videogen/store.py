@@ -7,17 +7,18 @@ conditions, no versions.
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from videogen import stack_outputs
 from videogen.disk import written
-from videogen.errors import ObjectMissing, StoreError
+from videogen.errors import ObjectMissing, RangeIgnored, StoreError
 from videogen.store_client import StoreClient, code
 from videogen.store_reader import StoreReader
 from videogen.store_upload import PART, digest_header, require_part, upload
+from videogen.whole_answer import WholeAnswer
 
 _PIECE = 8 << 20
 _ANY = "application/octet-stream"
@@ -57,8 +58,8 @@ class Store:
     """A store and the names of its two buckets; may be used from many threads.
 
     `patience_seconds`: how long one request may be silent, and how long a store that is down is asked again, before
-    `StoreUnreachable`. Other refusals are `StoreError` at once. Where a method takes `stop`, setting it ends the wait
-    with `Interrupted`.
+    `StoreUnreachable`; ten times as long for `head` and `list`, until their answer begins. Other refusals are
+    `StoreError` at once. Where a method takes `stop`, setting it ends the wait with `Interrupted`.
     """
 
     def __init__(
@@ -114,13 +115,20 @@ class Store:
     ) -> Iterator[bytes]:
         """`length` bytes from `start` on, in pieces of at most 8 MiB; a connection that breaks goes on where it broke.
 
-        Raises `ObjectMissing`; `StoreError` when the object ends before.
+        A store that ignores ranges is read from one answer. Raises `ObjectMissing`; `StoreError` when the object ends
+        before.
         """
         view = memoryview(bytearray(min(_PIECE, length)))
-        for at in range(start, start + length, _PIECE):
-            piece = view[: min(_PIECE, start + length - at)]
-            self.fill(bucket, key, at, piece, stop=stop)
-            yield bytes(piece)
+        with ExitStack() as open_answer:
+            whole: WholeAnswer | None = None
+            for at in range(start, start + length, _PIECE):
+                piece = view[: min(_PIECE, start + length - at)]
+                try:
+                    self.fill(bucket, key, at, piece, stop=stop, whole=whole)
+                except RangeIgnored:
+                    whole = open_answer.enter_context(closing(self._reader.whole(bucket, key, "", stop)))
+                    self.fill(bucket, key, at, piece, stop=stop, whole=whole)
+                yield bytes(piece)
 
     def fill(
         self,
@@ -132,14 +140,20 @@ class Store:
         etag: str = "",
         stop: threading.Event | None = None,
         tell: Callable[[int], None] | None = None,
+        whole: WholeAnswer | None = None,
     ) -> None:
         """Fills `view` with the bytes from `start` on; a connection that breaks goes on where it broke.
 
         Ask `head` once before many of these: rclone hashes an object when it is first asked for, once for each of the
-        requests that come meanwhile. `etag`: as `head` told it; `tell` gets the bytes of each piece. Raises
-        `ObjectMissing`; `ObjectChanged`; `StoreError` when the object ends before.
+        requests that come meanwhile. `etag`: as `head` told it; `tell` gets the bytes of each piece; `whole` is where
+        they come from instead of a range. Raises `ObjectMissing`; `ObjectChanged`; `RangeIgnored`; `StoreError` when
+        the object ends before.
         """
-        self._reader.fill(bucket, key, start, view, etag=etag, stop=stop, tell=tell)
+        self._reader.fill(bucket, key, start, view, etag=etag, stop=stop, tell=tell, whole=whole)
+
+    def whole(self, stored: StoredObject, stop: threading.Event | None = None) -> WholeAnswer:
+        """All of an object from one answer, for `fill` from front to back after `RangeIgnored`."""
+        return self._reader.whole(stored.bucket, stored.key, stored.etag, stop)
 
     def hang_up(self, stop: threading.Event) -> None:
         """Ends the reads that were made with this `stop`, also those that wait for a silent store."""
@@ -187,7 +201,7 @@ class Store:
         """The objects whose keys begin with `prefix`, in the order of their keys."""
         more: dict[str, str] = {}
         while True:
-            ask = partial(self._client.s3.list_objects_v2, Bucket=bucket, Prefix=prefix, **more)
+            ask = partial(self._client.thoughtful.list_objects_v2, Bucket=bucket, Prefix=prefix, **more)
             page = self._client.ask(ask, f"{bucket}/{prefix}")
             for item in page.get("Contents", ()):
                 yield StoredObject(bucket, item["Key"], int(item["Size"]), str(item.get("ETag", "")).strip('"'))

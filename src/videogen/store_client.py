@@ -1,9 +1,12 @@
 """Requests to an S3 with a deadline: repeated while the store is away, and its refusals as our errors."""
 
+import os
 import random
+import ssl
 import threading
 import time
 from collections.abc import Callable
+from functools import cached_property
 from http.client import HTTPException
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -12,14 +15,18 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
 from botocore.exceptions import ConnectionError as NoConnectionError
+from botocore.httpsession import get_cert_path
 from botocore.parsers import ResponseParserError
 
 from videogen import stack_outputs
-from videogen.errors import Interrupted, ObjectMissing, StoreError, StoreUnreachable
+from videogen.errors import InputError, Interrupted, ObjectMissing, StoreError, StoreUnreachable
 
 BROKEN = (NoConnectionError, HTTPClientError, IncompleteReadError, ResponseParserError, HTTPException, OSError)
 """No answer, half an answer, or an answer that is not S3's (a proxy's page)."""
 
+THOUGHT = 10
+"""A store may be silent for so many patiences before it answers a HEAD or a list: rclone hashes what it is first asked
+about, 2 to 5 s for a GB, and several at once."""
 _CONNECTIONS = 32
 _ABSENT = {"404", "NoSuchKey", "NotFound"}
 _BUSY = {"SlowDown", "RequestTimeout", "Throttling", "TooManyRequests"}
@@ -43,8 +50,19 @@ class StoreClient:
         self.address = place.endpoint or f"S3 in {place.region}"
         self.patience = patience_seconds
         self.place, self.access = place, access
+        self.trusted = None if place.endpoint.startswith("http:") else _trusted()
+        """Whose certificates are believed; nothing where none are shown."""
+        self.s3 = self._made(patience_seconds)
+
+    @cached_property
+    def thoughtful(self) -> Any:
+        """A boto3 client for requests over which a store may think."""
+        return self._made(THOUGHT * self.patience)
+
+    def _made(self, silence_seconds: float) -> Any:
+        place, access = self.place, self.access
         loopback = is_loopback(urlsplit(place.endpoint).hostname or "")
-        self.s3: Any = boto3.session.Session().client(
+        return boto3.session.Session().client(
             "s3",
             endpoint_url=place.endpoint or None,
             region_name=place.region,
@@ -53,8 +71,8 @@ class StoreClient:
             config=Config(
                 signature_version="s3v4",
                 s3={"addressing_style": place.addressing},
-                connect_timeout=min(10.0, patience_seconds),
-                read_timeout=patience_seconds,
+                connect_timeout=min(10.0, self.patience),
+                read_timeout=silence_seconds,
                 retries={"total_max_attempts": 1},  # repeated here, where the deadline is known
                 max_pool_connections=_CONNECTIONS,
                 request_checksum_calculation="when_required",  # most stores get the newer checksums wrong
@@ -85,21 +103,31 @@ class StoreClient:
             except Busy as error:
                 reason, asked = error, error.retry_after
             except BROKEN as error:
+                if is_untrusted(error):
+                    raise self._untrusted(error) from error
                 reason, asked = error, None
             except BotoCoreError as error:
                 raise StoreError(f"{self.address}: {name}: {error}") from error
             if time.monotonic() + max(pause, asked or 0) > deadline:
-                raise self.unreachable(reason) from reason
+                raise self.unreachable(reason, time.monotonic() - deadline + self.patience) from reason
             if asked:
                 (stop or threading.Event()).wait(asked)
             wait(pause, stop)
             pause = min(_LONGEST_PAUSE, pause * 2)
 
-    def unreachable(self, reason: Exception) -> StoreUnreachable:
-        """The error for a store that was given up on."""
+    def unreachable(self, reason: Exception, waited: float = 0) -> StoreUnreachable:
+        """The error for a store that was given up on, after the patience, or after far longer where it could think."""
+        silent = self.patience if waited < 2 * self.patience else round(waited)
         return StoreUnreachable(
-            f"{self.address}: no good answer within {self.patience:g} s: {reason}",
+            f"{self.address}: no good answer within {silent:g} s: {reason}",
             "is the store running, and reachable from here?",
+        )
+
+    def _untrusted(self, reason: Exception) -> StoreUnreachable:
+        """No patience makes a certificate right."""
+        return StoreUnreachable(
+            f"{self.address}: its certificate cannot be believed: {reason}",
+            "is the address right? AWS_CA_BUNDLE names a file with the certificates to believe",
         )
 
     def _refusal(self, error: ClientError, name: str) -> StoreError:
@@ -112,7 +140,7 @@ class StoreClient:
         if word in _ABSENT:
             return ObjectMissing(f"{self.address}: no {name}")
         message = f"{self.address}: {name}: {word} {said}".rstrip()
-        refused = status in (401, 403)
+        refused = status in (401, 403) or word.startswith("400 ")  # of a HEAD, whose answer has no room for a reason
         return StoreError(message, "the keys are wrong or may not do this, or the clock is wrong" if refused else None)
 
 
@@ -130,6 +158,20 @@ def code(error: StoreError) -> str:
 def is_loopback(host: str) -> bool:
     """Whether a host is this machine, which no proxy of the environment can reach for us."""
     return host in ("127.0.0.1", "localhost", "::1")
+
+
+def is_untrusted(error: Exception) -> bool:
+    """Whether the other end showed a certificate that is not believed, by the words of OpenSSL and of urllib3."""
+    return any(words in str(error) for words in ("CERTIFICATE_VERIFY_FAILED", "doesn't match"))
+
+
+def _trusted() -> ssl.SSLContext:
+    """As boto3 does: the file that AWS_CA_BUNDLE names, or the certificates that come along."""
+    bundle = os.environ.get("AWS_CA_BUNDLE")
+    try:
+        return ssl.create_default_context(cafile=bundle or get_cert_path(verify=True))
+    except OSError as error:
+        raise InputError.of("environment: AWS_CA_BUNDLE", f"{bundle} is no file of certificates: {error}") from error
 
 
 def seconds(retry_after: str | None) -> float | None:

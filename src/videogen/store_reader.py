@@ -5,11 +5,10 @@ Large bodies cost nearly the same in both (docs/decisions/0010).
 A range is known by `Content-Range`, not by its status: rclone answers ranges with 200.
 """
 
-import os
+import base64
 import re
 import select
 import socket
-import ssl
 import threading
 import time
 import weakref
@@ -18,16 +17,16 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from botocore.httpsession import get_cert_path
 
-from videogen.errors import Interrupted, ObjectChanged, ObjectMissing, StoreError
-from videogen.store_client import BROKEN, Busy, StoreClient, is_busy, is_loopback, seconds, wait
+from videogen.errors import Interrupted, ObjectChanged, ObjectMissing, RangeIgnored, StoreError
+from videogen.store_client import BROKEN, THOUGHT, Busy, StoreClient, is_busy, is_loopback, is_untrusted, seconds, wait
+from videogen.whole_answer import WholeAnswer
 
 _PIECE = 1 << 20
 _IDLE = 32
@@ -77,11 +76,13 @@ class StoreReader:
         etag: str = "",
         stop: threading.Event | None = None,
         tell: Callable[[int], None] | None = None,
+        whole: WholeAnswer | None = None,
     ) -> None:
         """Fills `view` with the object's bytes from `start` on; an answer that breaks goes on where it broke.
 
-        `tell` gets the bytes of each piece. Raises `ObjectMissing`; `ObjectChanged` when its ETag is not `etag`;
-        `StoreError` when the object ends before; `StoreUnreachable`; `Interrupted`.
+        `tell` gets the bytes of each piece; `whole` is where they come from instead of a range of their own. Raises
+        `ObjectMissing`; `ObjectChanged` when its ETag is not `etag`; `RangeIgnored`; `StoreError` when the object ends
+        before; `StoreUnreachable`; `Interrupted`.
         """
         name = f"{bucket}/{key}"
         done, last = 0, time.monotonic()
@@ -89,8 +90,7 @@ class StoreReader:
         def receive() -> None:
             nonlocal done, last
             span = (start + done, start + len(view) - 1)
-            with self._answer("GET", bucket, key, span, stop) as answer:
-                self._check(answer, name, span, etag)
+            with whole.at(span[0]) if whole else self._body(bucket, key, span, etag, stop) as answer:
                 while done < len(view):
                     count = answer.readinto(view[done : done + _PIECE])
                     if not count:
@@ -126,6 +126,19 @@ class StoreReader:
                     with suppress(OSError):
                         connection.sock.shutdown(socket.SHUT_RDWR)
 
+    def whole(self, bucket: str, key: str, etag: str, stop: threading.Event | None) -> WholeAnswer:
+        """All of an object from one answer, for `fill` where ranges are ignored."""
+        return WholeAnswer(partial(self._body, bucket, key, None, etag, stop))
+
+    @contextmanager
+    def _body(
+        self, bucket: str, key: str, span: tuple[int, int] | None, etag: str, stop: threading.Event | None
+    ) -> Iterator[HTTPResponse]:
+        """An answer whose bytes are those of the span, or of all of the object that `etag` means."""
+        with self._answer("GET", bucket, key, span, stop) as answer:
+            self._check(answer, f"{bucket}/{key}", span[0] if span else 0, etag)
+            yield answer
+
     @contextmanager
     def _answer(
         self, method: str, bucket: str, key: str, span: tuple[int, int] | None, stop: threading.Event | None
@@ -137,12 +150,19 @@ class StoreReader:
         headers = dict(request.headers.items())
         if span:
             headers["Range"] = f"bytes={span[0]}-{span[1]}"
-        connection, target = self._connection(url)
+        place = urlsplit(url)
+        proxy = _proxy(place)
+        target = place.path
+        if proxy and place.scheme == "http":
+            target = url
+            headers |= _proxy_access(proxy)
+        connection = self._connection(place, proxy)
         with self._lock:
             self._busy[connection] = stop
         whole = False
         try:
             connection.request(method, target, headers=headers)
+            connection.sock.settimeout(self._client.patience * (THOUGHT if method == "HEAD" else 1))
             answer = connection.getresponse()
             if answer.status >= 300:
                 raise self._refusal(answer, f"{bucket}/{key}")
@@ -153,30 +173,26 @@ class StoreReader:
                 del self._busy[connection]
                 if whole and len(self._idle) < _IDLE:
                     answer.close()
-                    self._idle.append((_server(url), connection))
+                    self._idle.append((_server(place), connection))
                 else:
                     connection.close()
 
-    def _connection(self, url: str) -> tuple[HTTPConnection, str]:
-        """A connection for an address, and what to ask it for; through the environment's proxy, like boto3."""
-        place = urlsplit(url)
-        host = place.hostname or ""
-        proxy = None if is_loopback(host) or proxy_bypass(host) else getproxies().get(place.scheme)
-        target = url if proxy and place.scheme == "http" else place.path
+    def _connection(self, place: SplitResult, proxy: SplitResult | None) -> HTTPConnection:
+        """A connection for an address; one that is idle, where the other end still holds it."""
         with self._lock:
             for index, (server, connection) in enumerate(self._idle):
-                if server == _server(url) and _is_fresh(connection):
+                if server == _server(place) and _is_fresh(connection):
                     del self._idle[index]
-                    return connection, target
-        near = urlsplit(proxy) if proxy else place
+                    return connection
         patience = self._client.patience
+        near = proxy or place
+        port = near.port or (80 if near.scheme == "http" else 443)
         if place.scheme == "http":
-            return HTTPConnection(near.hostname or "", near.port, timeout=patience), target
-        trusted = ssl.create_default_context(cafile=os.environ.get("AWS_CA_BUNDLE") or get_cert_path(verify=True))
-        through = HTTPSConnection(near.hostname or "", near.port, timeout=patience, context=trusted)
+            return HTTPConnection(near.hostname or "", port, timeout=patience)
+        through = HTTPSConnection(near.hostname or "", port, timeout=patience, context=self._client.trusted)
         if proxy:
-            through.set_tunnel(host, place.port)
-        return through, target
+            through.set_tunnel(place.hostname or "", place.port, _proxy_access(proxy))
+        return through
 
     def _base(self, bucket: str) -> str:
         """A bucket's address with a slash at its end, as boto3 spells it for this store's addressing."""
@@ -185,14 +201,15 @@ class StoreReader:
             self._bases[bucket] = signed.partition("?")[0].removesuffix("k")
         return self._bases[bucket]
 
-    def _check(self, answer: HTTPResponse, name: str, span: tuple[int, int], etag: str) -> None:
+    def _check(self, answer: HTTPResponse, name: str, start: int, etag: str) -> None:
         found = _etag(answer)
         if etag and found and found != etag:
             raise ObjectChanged(f"{self._client.address}: {name} was replaced while it was read")
         said = re.fullmatch(r"bytes (\d+)-\d+/(?:\d+|\*)", answer.headers.get("Content-Range", ""))
-        if (int(said[1]) if said else 0) != span[0]:
-            raise StoreError(
-                f"{self._client.address}: {name}: the answer is not the range {span[0]}-{span[1]} that was asked for",
+        if (int(said[1]) if said else 0) != start:
+            wrong = StoreError if said else RangeIgnored
+            raise wrong(
+                f"{self._client.address}: {name}: the answer does not begin with byte {start}, which was asked for",
                 "does a proxy in between drop the header Range?",
             )
 
@@ -221,6 +238,8 @@ def _once(receive: Callable[[], None]) -> None:
     try:
         receive()
     except BROKEN as error:
+        if is_untrusted(error):
+            raise
         raise _Broken(error) from error
 
 
@@ -233,8 +252,22 @@ def _close_all(idle: list[tuple[str, HTTPConnection]]) -> None:
         connection.close()
 
 
-def _server(url: str) -> str:
-    place = urlsplit(url)
+def _proxy(place: SplitResult) -> SplitResult | None:
+    """The environment's proxy for an address, as boto3 finds it; some write it without its scheme."""
+    if is_loopback(place.hostname or "") or proxy_bypass(place.netloc):
+        return None
+    named = getproxies().get(place.scheme)
+    return urlsplit(named if "://" in named else f"http://{named}") if named else None
+
+
+def _proxy_access(proxy: SplitResult) -> dict[str, str]:
+    if proxy.username is None:
+        return {}
+    words = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
+    return {"Proxy-Authorization": f"Basic {base64.b64encode(words.encode()).decode()}"}
+
+
+def _server(place: SplitResult) -> str:
     return f"{place.scheme}://{place.netloc}"
 
 

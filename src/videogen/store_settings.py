@@ -4,6 +4,7 @@ VIDEOGEN_STORE_ENDPOINT      address of the S3; empty for AWS itself
 VIDEOGEN_STORE_REGION        [us-east-1]
 VIDEOGEN_STORE_ADDRESSING    path or virtual [path; virtual for AWS]
 VIDEOGEN_STORE_CHECKSUMS     content-md5 or none [content-md5]
+VIDEOGEN_STORE_FLOOR_MBIT    megabits a second below which a boot fails [0, no floor]
 VIDEOGEN_STORE_MODELS        bucket of models; its presence says that the store is meant
 VIDEOGEN_STORE_OUTPUTS       bucket of outputs [the same]
 VIDEOGEN_STORE_KEY, VIDEOGEN_STORE_SECRET    else AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY
@@ -30,6 +31,7 @@ def from_environment(environment: Mapping[str, str]) -> StoreOutputs | None:
         "addressing": "path" if given["endpoint"] else "virtual",
         "outputs": given["models"],
         "checksums": "content-md5",
+        "floor_mbit": "0",
     }
     key = environment.get(_PREFIX + "KEY") or environment.get("AWS_ACCESS_KEY_ID", "")
     secret = environment.get(_PREFIX + "SECRET") or environment.get("AWS_SECRET_ACCESS_KEY", "")

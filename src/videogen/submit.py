@@ -9,95 +9,34 @@ import contextlib
 import time
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
-from videogen.batch import Job, Limits
-from videogen.board import Board, Turn
-from videogen.collect import RECORD, Collector, job_prefix
+from videogen.batch import Job
+from videogen.board import Turn
+from videogen.collect import Collector
 from videogen.comfy import Comfy, HistoryEntry
 from videogen.contact_sheet import contact_sheet
-from videogen.dispatch import Action, Decision, Waiting, after_failure, equal_jobs, reseeded
+from videogen.dispatch import after_failure, reseeded
 from videogen.errors import Interrupted, StoreError, WorkerError, WorkerLost
 from videogen.failure import AttemptFailed, Failure, FailureClass
-from videogen.ledger import AttemptRow, JobRow, JobState, Ledger
+from videogen.ledger import Ledger
 from videogen.ledger_lock import exclusive
+from videogen.ledger_rows import AttemptRow, JobRow, JobState
 from videogen.preflight import preflight
 from videogen.progress import Progress
+from videogen.recovery import Recovery
+from videogen.resume import Resumed, resume
 from videogen.runner import Limit, Runner, Waits
 from videogen.secret import Secret
 from videogen.stack_outputs import Worker
 from videogen.store import Store
-from videogen.workflow import Workflow
+from videogen.submission import Listener, Plan, Result
 
 SHEET = "contact-sheet.png"
 NEARLY_DONE = 0.8
 """A prompt that is this far is left running when the user stops; the next run collects it."""
 _FINISHING = 3
 """Jobs of one worker whose files may be on their way at once."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What shall be rendered."""
-
-    batch: str
-    workflow: Workflow
-    jobs: tuple[Job, ...]
-    limits: Limits
-    files: Mapping[str, Path]
-    """SHA-256 of each input file → where it lies."""
-    folder: Path
-    """Videos are kept at `<folder>/<batch>/<job id>.mp4`."""
-    retry_failed: bool = False
-    """Whether jobs that failed in an earlier run are tried again."""
-    again: bool = False
-    """Whether done jobs are rendered anew; what the bucket holds does not count then."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """How it ended. `done` counts all done jobs of the plan, `before` those of them that an earlier run had done."""
-
-    batch: str
-    done: int
-    before: int
-    failed: int
-    open: int
-    seconds: float
-    jobs: tuple[JobRow, ...]
-    sheet: Path | None
-    lost: dict[str, str]
-    """Worker → why it got no more jobs."""
-
-
-class Listener(Protocol):
-    """Who wants to know what happens. Called in the event loop: be quick."""
-
-    def planned(self, jobs: int, done: int, workers: Sequence[str]) -> None:
-        """It begins; `done` of the jobs were done before."""
-
-    def job_started(self, worker: str, job: Job, attempt: int, resumed: bool) -> None:
-        """A worker got a job; `resumed`: it had it already, from an earlier run."""
-
-    def job_progress(self, worker: str, job: Job, progress: Progress) -> None:
-        """The job moved."""
-
-    def job_rendered(self, worker: str, job: Job, seconds: float | None) -> None:
-        """The GPU is done with the job after so many seconds of its own clock; its files come now."""
-
-    def job_finished(self, job: Job, path: Path | None) -> None:
-        """The job is done: in the bucket, and at `path`."""
-
-    def job_failed(self, worker: str, job: Job, failure: Failure, decision: Decision) -> None:
-        """An attempt failed, and this is done about it."""
-
-    def worker_lost(self, worker: str, reason: str) -> None:
-        """The worker gets no more jobs in this run."""
-
-    def stopping(self, seconds: float) -> None:
-        """A stop was asked for; what runs gets so many seconds to end by itself."""
 
 
 async def submit(
@@ -119,8 +58,11 @@ async def submit(
     """
     began = time.monotonic()
     with exclusive(ledger.path):
-        run = _Run(plan, workers, tokens, store, ledger, listener, stop, waits or Waits())
-        before = await run.restore()
+        collector = Collector(plan.batch, plan.workflow, plan.folder, store, ledger)
+        names = [worker.name for worker in workers]
+        resumed = await resume(plan, names, ledger, store, collector)
+        run = _Run(plan, workers, tokens, resumed, collector, ledger, listener, stop, waits or Waits())
+        listener.planned(len(run.jobs), resumed.done, names)
         try:
             await run.work()
         except BaseExceptionGroup as group:
@@ -134,11 +76,18 @@ async def submit(
     if left and stop.is_set():
         raise Interrupted(f"stopped: {standing}", "submit the batch again to go on")
     if left and not run.board.alive:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in run.lost.items()) or "the stack has none"
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in run.recovery.lost.items()) or "the stack has none"
         raise WorkerLost(f"no worker is left ({reasons}): {standing}", "submit the batch again when there are workers")
-    seconds = time.monotonic() - began
     return Result(
-        plan.batch, counts[JobState.DONE], before, counts[JobState.FAILED], left, seconds, jobs, sheet, run.lost
+        batch=plan.batch,
+        done=counts[JobState.DONE],
+        before=resumed.done,
+        failed=counts[JobState.FAILED],
+        open=left,
+        seconds=time.monotonic() - began,
+        jobs=jobs,
+        sheet=sheet,
+        lost=run.recovery.lost,
     )
 
 
@@ -152,71 +101,22 @@ class _Run:
         plan: Plan,
         workers: Sequence[Worker],
         tokens: Mapping[str, Secret],
-        store: Store,
+        resumed: Resumed,
+        collector: Collector,
         ledger: Ledger,
         listener: Listener,
         stop: asyncio.Event,
         waits: Waits,
     ) -> None:
         self.jobs = {job.id: job for job in plan.jobs}
-        self.board = Board()
-        self.lost: dict[str, str] = {}
+        self.board = resumed.board
+        self.recovery = Recovery(plan.batch, plan.limits, self.jobs, ledger, self.board, listener, self._news)
         self._plan, self._workers, self._tokens = plan, workers, tokens
-        self._store, self._ledger = store, ledger
+        self._half_done, self._collector, self._ledger = resumed.half_done, collector, ledger
         self._listener, self._stop, self._waits = listener, stop, waits
-        self._collector = Collector(plan.batch, plan.workflow, plan.folder, store, ledger)
         self._limit = Limit(plan.limits.job_minutes * 60, plan.workflow.definition.stall_minutes * 60)
-        self._half_done: list[AttemptRow] = []
         self._wake = asyncio.Event()
         self._stopping: asyncio.Task[bool] | None = None
-
-    # What an earlier run left
-
-    async def restore(self) -> int:
-        """Puts every open job on the board; the number of jobs that are done already."""
-        batch = self._plan.batch
-        self._ledger.register(batch, self._plan.jobs)
-        rows = {row.id: row for row in self._ledger.jobs(batch) if row.id in self.jobs}
-        wanted = {JobState.FAILED: self._plan.retry_failed or self._plan.again, JobState.DONE: self._plan.again}
-        if any(wanted.values()):
-            for row in rows.values():
-                if wanted.get(row.state):
-                    self._ledger.reopen(batch, row.id)
-            rows = {row.id: row for row in self._ledger.jobs(batch) if row.id in self.jobs}
-        waiting = [job for job in self.jobs if rows[job].state is JobState.OPEN]
-        done = sum(row.state is JobState.DONE for row in rows.values())
-        names = {worker.name for worker in self._workers}
-        for attempt in self._ledger.in_flight(batch):
-            if attempt.job not in waiting:
-                continue
-            if self._collector.intact(attempt):
-                self._half_done.append(attempt)
-                self.board.busy[attempt.job] = frozenset()
-            elif attempt.worker in names:
-                self.board.claim(attempt.worker, Turn(attempt.job, attempt.prompt_id))
-            else:
-                self._ledger.lose(attempt.prompt_id, _lost("its worker is gone"))
-                continue
-            waiting.remove(attempt.job)
-        done += await self._adopt(waiting)
-        self.board.waiting = [Waiting(job) for job in waiting]
-        self._listener.planned(len(self.jobs), done, [worker.name for worker in self._workers])
-        return done
-
-    async def _adopt(self, waiting: list[str]) -> int:
-        """Takes what the bucket has whole out of `waiting`: another machine, or another ledger, rendered it."""
-        tried = {attempt.job for attempt in self._ledger.attempts(self._plan.batch)}
-        if self._plan.again or not set(waiting) - tried:
-            return 0
-        prefix = job_prefix(self._plan.batch, "").rstrip("/") + "/"
-        keys = await asyncio.to_thread(lambda: {one.key for one in self._store.list(self._store.outputs, prefix)})
-        found = [job for job in waiting if job not in tried and job_prefix(self._plan.batch, job) + RECORD in keys]
-        for job in found:
-            await self._collector.adopt(self.jobs[job])
-            waiting.remove(job)
-        return len(found)
-
-    # The work
 
     async def work(self) -> None:
         """Does all that is on the board."""
@@ -263,7 +163,7 @@ class _Run:
                 await runner.comfy.free()  # or its cache would answer instead of a render
             return await runner.comfy.object_info()
         except WorkerError as error:
-            self._drop(runner.worker.name, error.message)
+            self.recovery.drop(runner.worker.name, error.message)
             return None
 
     async def _work_on(self, runner: Runner) -> None:
@@ -274,10 +174,8 @@ class _Run:
                 job, attempt = self._begun(runner.worker.name, turn)
                 try:
                     entry = await self._rendered(runner, job, attempt, turn, finishing)
-                except AttemptFailed as error:
-                    await self._failed(runner, job, attempt, error)
-                except WorkerError as error:
-                    await self._failed(runner, job, attempt, AttemptFailed(_lost(error.message), reachable=False))
+                except (AttemptFailed, WorkerError) as error:
+                    await self.recovery.failed(runner, job, attempt, error)
                 except _Stopped:
                     return
                 else:
@@ -357,10 +255,8 @@ class _Run:
     async def _finish(self, runner: Runner, job: Job, attempt: AttemptRow, entry: HistoryEntry) -> None:
         try:
             await self._collector.collect(job, attempt, entry, runner.comfy, runner.worker, runner.versions)
-        except AttemptFailed as error:
-            await self._failed(runner, job, attempt, error)
-        except WorkerError as error:
-            await self._failed(runner, job, attempt, AttemptFailed(_lost(error.message), reachable=False))
+        except (AttemptFailed, WorkerError) as error:
+            await self.recovery.failed(runner, job, attempt, error)
         else:
             await self._put_away(runner.worker.name, attempt)
 
@@ -379,56 +275,6 @@ class _Run:
         self.board.settle([job.id])
         self._news()
 
-    # Failures
-
-    async def _failed(self, runner: Runner, job: Job, attempt: AttemptRow, error: AttemptFailed) -> None:
-        name, failure = runner.worker.name, error.failure
-        row = self._ledger.job(self._plan.batch, job.id)
-        ended = row.attempts + (failure.kind is not FailureClass.CANCELLED)
-        others = self.board.others(job.id, name)
-        decision = after_failure(failure, ended, self._plan.limits, others, error.reachable)
-        gives_up = decision.action in (Action.GIVE_UP, Action.GIVE_UP_EQUAL)
-        end = self._ledger.lose if failure.kind is FailureClass.LOST_WORKER else self._ledger.fail
-        end(attempt.prompt_id, failure, gives_up)
-        self._listener.job_failed(name, job, failure, decision)
-        fit = not decision.drop_worker
-        if failure.kind is FailureClass.STALLED:
-            fit = await self._ended(runner, attempt.prompt_id)
-        if decision.free_worker:
-            with contextlib.suppress(WorkerError):
-                await runner.comfy.free()
-        if decision.action is Action.AGAIN:
-            self.board.again(job.id, name)
-        else:
-            equal = self._equal(job, failure) if decision.action is Action.GIVE_UP_EQUAL else []
-            for other in equal:
-                self._ledger.fail_untried(self._plan.batch, other, failure)
-                self._listener.job_failed(name, self.jobs[other], failure, decision)
-            self.board.settle([job.id, *equal])
-        if not fit:
-            self._drop(name, failure.message)
-        self._news()
-
-    def _equal(self, job: Job, failure: Failure) -> list[str]:
-        return equal_jobs(self.jobs[job.id], failure, [self.jobs[one.job] for one in self.board.waiting])
-
-    async def _ended(self, runner: Runner, prompt_id: str) -> bool:
-        try:
-            return await runner.end(prompt_id)
-        except WorkerError:
-            return False
-
-    def _drop(self, worker: str, reason: str) -> None:
-        if worker not in self.board.alive:
-            return
-        for turn in self.board.drop(worker):
-            if turn.prompt_id is not None:
-                self._ledger.lose(turn.prompt_id, _lost(reason))
-            self.board.waiting.append(Waiting(turn.job))
-        self.lost[worker] = reason
-        self._listener.worker_lost(worker, reason)
-        self._news()
-
     def _news(self) -> None:
         """Wakes the workers that wait for a turn."""
         self._wake.set()
@@ -438,8 +284,6 @@ class _Run:
         if self._stop.is_set():
             self._listener.stopping(self._waits.grace)
             self._news()
-
-    # After it
 
     def sheet(self, jobs: Sequence[JobRow]) -> Path | None:
         """The contact sheet of the videos that lie here; nothing when there are none."""
@@ -453,10 +297,6 @@ class _Run:
         path = self._plan.folder / self._plan.batch / SHEET
         contact_sheet(entries, path, f"{self._plan.batch} · {self._plan.workflow.name}")
         return path
-
-
-def _lost(reason: str) -> Failure:
-    return Failure(FailureClass.LOST_WORKER, reason, {})
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -7,7 +7,7 @@ or fetched. Files that no model names are reported; they stay unless their remov
 import shutil
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -26,6 +26,7 @@ from videogen.errors import (
     LinkTooSlow,
     NotReady,
     ObjectMissing,
+    RangeIgnored,
     StoreError,
     VideogenError,
     WrongHash,
@@ -57,7 +58,7 @@ class SyncProgress:
 
 @dataclass(frozen=True)
 class SyncReport:
-    """What a sync found and did, by model name; `foreign` holds paths relative to the models folder."""
+    """What a sync found and did, by model name; files are relative to the models folder, or whole paths elsewhere."""
 
     present: tuple[str, ...]
     """Proven earlier."""
@@ -67,7 +68,7 @@ class SyncReport:
     unpinned: tuple[str, ...]
     """Not proven and not fetched, because the manifest has no size and hash for them."""
     foreign: tuple[str, ...]
-    """Files that no model names, also those that were removed."""
+    """Files that no model names, also on the other disk, and also those that were removed."""
     fetched_bytes: int
     seconds: float
     removed: tuple[str, ...] = ()
@@ -165,6 +166,9 @@ class _Work:
         self.floor = self.window = 0.0
         self._samples: deque[tuple[float, int]] | None = None
         """Moments and bytes fetched by then, of one window; nothing while nobody fetches."""
+        self._moved = Counter[str]()
+        """Bytes of each file that counted as done; what is done once more counts twice in both sums."""
+        self._unranged = False
         self._last_file = ""
         self._told = 0.0
         self._counting = threading.RLock()
@@ -210,7 +214,7 @@ class _Work:
             self.proven.add(model.file)
         else:
             with self._counting:
-                self.total += model.size or 0  # to be fetched as well
+                self.total += self._moved.pop(model.file, 0)  # to be fetched as well
         self.say(events.Verified(model.name, model.file, model.size or 0, right))
 
     def fetch_all(self, models: tuple[Model, ...], foreign: tuple[str, ...]) -> None:
@@ -243,13 +247,16 @@ class _Work:
         if folder.overflow:
             free = shutil.disk_usage(folder.path).free
             folder.away = overflowing(models, free)
-            require_free(folder.overflow, sum(unfetched(one, folder) for one in models if one.file in folder.away))
-        idle = sum((folder.path / file).stat().st_size for file in foreign)
-        hint = "take a larger disk, or free space"
-        hint += f"; files that no model names take {spell_bytes(idle)}" if idle else ""
-        require_free(
-            folder.path, sum(unfetched(one, folder) for one in models if one.file not in folder.away), hint=hint
-        )
+            needed = sum(unfetched(one, folder) for one in models if one.file in folder.away)
+            require_free(folder.overflow, needed, self._idle(file for file in foreign if Path(file).is_absolute()))
+        needed = sum(unfetched(one, folder) for one in models if one.file not in folder.away)
+        require_free(folder.path, needed, self._idle(file for file in foreign if not Path(file).is_absolute()))
+
+    def _idle(self, foreign: Iterable[str]) -> str:
+        """What to do on a full disk, with the bytes on it that nobody needs; of a link not those that it leads to."""
+        idle = sum((self.folder.path / file).lstat().st_size for file in foreign)
+        more = f"; files that no model names take {spell_bytes(idle)}" if idle else ""
+        return f"take a larger disk, or free space{more}"
 
     def _look_up(self, model: Model, stored: dict[str, StoredObject]) -> None:
         self._note(model, self.store.head(self.store.models, model_key(model.sha256 or ""), stop=self.halt), stored)
@@ -284,8 +291,12 @@ class _Work:
 
     def _again(self, model: Model, fault: StoreError) -> None:
         with self._counting:
-            self.total += model.size or 0
-        self.say(events.Again(model.name, fault.message))
+            self.total += self._moved.pop(model.file, 0)
+            if not isinstance(fault, RangeIgnored):
+                self.say(events.Again(model.name, fault.message))
+            elif not self._unranged:
+                self._unranged = True
+                self.say(events.Unranged(model.name, fault.message))
 
     def _check_time(self) -> None:
         if self.stop.is_set():
@@ -321,6 +332,7 @@ class _Work:
     def _advance(self, file: str, count: int, origin: Literal["disk", "store"]) -> None:
         with self._counting:
             self.done += count
+            self._moved[file] += count
             self.fetched += count if origin == "store" else 0
             self._last_file = file
             now = time.monotonic()

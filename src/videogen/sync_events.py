@@ -56,6 +56,14 @@ class Again:
 
 
 @dataclass(frozen=True)
+class Unranged:
+    """The store ignores ranges: from now on each file comes in one answer, from front to back; what is there stays."""
+
+    model: str
+    why: str
+
+
+@dataclass(frozen=True)
 class Moved:
     """How far it is; at most ten a second."""
 
@@ -83,7 +91,7 @@ class Failed:
     hint: str | None
 
 
-SyncEvent = Planned | Removed | Verified | Fetched | Again | Moved | Ended | Failed
+SyncEvent = Planned | Removed | Verified | Fetched | Again | Unranged | Moved | Ended | Failed
 
 
 def line(event: SyncEvent) -> str:

@@ -27,13 +27,15 @@ class WorkerEnvironment(Schema):
     workspace: Path
     """Holds everything of the worker: `/workspace` in the image, a folder of its own for a local worker."""
     volume: bool = False
-    """A persistent volume is mounted at `<workspace>/data`."""
+    """A persistent volume is mounted at `<workspace>/data`; what lies where then, `videogen.disk_plan` says."""
     manifest: str
     """Digest; the text is the object `manifests/<digest>.yaml` of the models bucket."""
 
     store_endpoint: str = ""
     store_region: str
     store_addressing: Literal["path", "virtual"] = "path"
+    store_checksums: Literal["content-md5", "none"] = "content-md5"
+    store_floor_mbit: float = Field(0, ge=0)
     store_models: str
     store_outputs: str
     store_key: Secret
@@ -75,8 +77,6 @@ class WorkerEnvironment(Schema):
 
     disk_floor_gb: float = Field(0.5, ge=0)
     """With less than this free for outputs, a worker fails before its jobs do."""
-    floor_mbit: float = Field(0, ge=0)
-    """A link to the store that is slower than this fails the boot; 0: any will do."""
     log_ship_seconds: float = Field(60, ge=0)
     """How often what was logged goes to the bucket; 0: never."""
     drain_seconds: float = Field(4, ge=0)
@@ -87,6 +87,8 @@ class WorkerEnvironment(Schema):
     lease_minutes: Minutes
     idle_minutes: Minutes
     boot_minutes: Minutes
+    floor_seconds: float = Field(30, gt=0)
+    """How long the store may give less than its floor."""
     linger_seconds: float = Field(5, ge=0)
     """How long a worker that failed still answers, so that whoever waits for it can read why."""
     lock_fd: int | None = None
@@ -101,6 +103,8 @@ class WorkerEnvironment(Schema):
             addressing=self.store_addressing,
             models=self.store_models,
             outputs=self.store_outputs,
+            checksums=self.store_checksums,
+            floor_mbit=self.store_floor_mbit,
         )
 
     @property
@@ -122,11 +126,6 @@ class WorkerEnvironment(Schema):
     def lease(self) -> LeaseTerms:
         """What the worker is granted."""
         return LeaseTerms(total=self.lease_minutes, idle=self.idle_minutes, boot=self.boot_minutes)
-
-    @property
-    def root(self) -> Path:
-        """`ROOT`: where models, outputs and cache live."""
-        return self.workspace / "data" if self.volume else self.workspace
 
     def variables(self) -> dict[str, str]:
         """The environment to start the worker with; secrets in clear, so hand it to nobody else."""

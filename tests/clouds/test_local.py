@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.clouds.test_process import pid_of, soon
+from videogen import worker_environment
 from videogen.clouds import WorkerSpec
 from videogen.clouds.local import LocalCloud
 from videogen.errors import CloudError, CloudUnknown
@@ -28,7 +29,8 @@ def test_the_worker_gets_its_environment_and_nothing_of_ours(
     """The worker has its own settings, not those of whoever starts it; no secret is on its command line."""
     monkeypatch.setenv("VIDEOGEN_MANIFEST", "mine.yaml")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "account")
-    made = cloud.create(spec, "dev-1-a")
+    store = spec.store.model_copy(update={"checksums": "none", "floor_mbit": 80.0})
+    made = cloud.create(dataclasses.replace(spec, store=store), "dev-1-a")
     assert soon((state / "disks" / "1" / "ready").exists)
     pid = str(pid_of(state / "processes" / made.name))
     environment = dict(
@@ -36,6 +38,7 @@ def test_the_worker_gets_its_environment_and_nothing_of_ours(
     )
 
     assert environment["VIDEOGEN_MANIFEST"] == "d" * 64
+    assert worker_environment.read(environment).store == store
     assert environment["VIDEOGEN_TOKEN"] == "the-token"
     assert "AWS_SECRET_ACCESS_KEY" not in environment
     assert "the-token" not in Path(f"/proc/{pid}/cmdline").read_text()

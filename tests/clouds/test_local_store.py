@@ -1,16 +1,19 @@
 """The store of this machine: one pair of keys, data that outlives the server."""
 
 import socket
+import time
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.clouds.test_process import pid_of
 from videogen import local_store
-from videogen.errors import StoreError
+from videogen.errors import StoreError, WrongHash
 from videogen.local_store import LocalStore
 from videogen.stack_outputs import Store
 from videogen.store import Store as StoreClient
+from videogen.store_upload import PART
 
 WANTED = Store(endpoint="", region="us-east-1", models="videogen-models", outputs="videogen-outputs")
 
@@ -29,6 +32,44 @@ def test_data_outlives_the_server(state: Path) -> None:
     assert client.get_bytes("videogen-outputs", "one") == b"1"
     server.end()
     assert [path.name for path in (state / "store" / "videogen-outputs").iterdir()] == ["one"]
+
+
+def test_large_models_are_known_at_once(state: Path, tmp_path: Path) -> None:
+    """It hashes nothing before it speaks of an object, so many large ones are listed and asked about in no time."""
+    server, access = LocalStore(state), local_store.new_access()
+    client = StoreClient(local_store.place(server.start(access), WANTED), access)
+    client.ensure_buckets()
+    for name in ("a", "b"):
+        with (state / "store" / "videogen-models" / name).open("wb") as file:
+            file.truncate(3 << 30)
+    began = time.monotonic()
+    found = [client.head("videogen-models", name) for name in ("a", "b")]
+
+    assert [each.key for each in client.list("videogen-models", "")] == ["a", "b"]
+    assert [each.size for each in found if each] == [3 << 30] * 2
+    assert time.monotonic() - began < 3
+    server.end()
+
+
+@pytest.mark.parametrize("size", [1000, PART + 1000])
+def test_a_damaged_upload_is_refused(state: Path, tmp_path: Path, size: int) -> None:
+    """What arrives is still compared with the MD5 that goes along; a file that changes while it is sent is no object."""
+    server, access = LocalStore(state), local_store.new_access()
+    client = StoreClient(local_store.place(server.start(access), WANTED), access)
+    client.ensure_buckets()
+    (tmp_path / "file").write_bytes(b"x" * size)
+    stored = client.put_file("videogen-models", "good", tmp_path / "file")
+    client.get_file("videogen-models", "good", tmp_path / "back")
+    with pytest.raises(WrongHash):
+        client.put_file("videogen-models", "bad", tmp_path / "file", known_parts=["0" * 32] * 2)
+    wrong = {"Bucket": "videogen-models", "Key": "bad", "Body": b"x", "ContentMD5": "A" * 22 + "=="}
+    with pytest.raises(ClientError, match="BadDigest"):
+        client._client.s3.put_object(**wrong)
+
+    assert stored.size == size
+    assert (tmp_path / "back").read_bytes() == (tmp_path / "file").read_bytes()
+    assert client.head("videogen-models", "bad") is None
+    server.end()
 
 
 def test_only_its_keys_open_it(state: Path) -> None:

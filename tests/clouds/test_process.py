@@ -134,6 +134,28 @@ def test_the_log_stays(state: Path) -> None:
     assert process.processes(state / "processes") == ()
 
 
+def test_only_the_newest_logs_stay(state: Path) -> None:
+    """A log that is kept takes the place of the oldest; it stays itself, however old its last word is."""
+    logs = state / "logs"
+    logs.mkdir(parents=True)
+    (logs / "notes.txt").touch()
+    for age in range(process.LOGS_KEPT + 1):
+        (logs / f"{age}.log").touch()
+        os.utime(logs / f"{age}.log", (10**9 - age, 10**9 - age))
+    one = start(state, [sys.executable, "-c", "pass"])
+    assert soon(lambda: not one.alive)
+    os.utime(one.log, (1, 1))
+
+    kept = one.forget(logs)
+
+    assert kept.is_file()
+    assert len(list(logs.glob("*.log"))) == process.LOGS_KEPT
+    assert not (logs / f"{process.LOGS_KEPT}.log").exists()
+    assert not (logs / f"{process.LOGS_KEPT - 1}.log").exists()
+    assert (logs / "0.log").exists()
+    assert (logs / "notes.txt").exists()
+
+
 def test_a_live_process_is_not_forgotten(state: Path) -> None:
     """The record of a process stays as long as it lives."""
     with pytest.raises(ProcessError, match="still runs"):

@@ -17,6 +17,7 @@ from videogen.clouds import Ended, Machine, WorkerSpec
 from videogen.clouds.local import LocalCloud
 from videogen.errors import CloudUnknown, Interrupted, NotReady, WorkerError
 from videogen.local_store import LocalStore
+from videogen.money import Receipt
 from videogen.receipts import Receipts
 from videogen.rent import Renter
 from videogen.stack_outputs import Store, StoreAccess
@@ -55,7 +56,7 @@ def ready(machine: Machine, alive: Callable[[], bool]) -> str:
     return f"{machine.name} is ready"
 
 
-def receipt(store: StoreClient, name: str) -> receipts.Receipt:
+def receipt(store: StoreClient, name: str) -> Receipt:
     """The receipt of a machine in the bucket."""
     return receipts.parse(store.get_bytes(store.outputs, receipt_key(name)))
 
@@ -199,9 +200,9 @@ class Silent:
         """No answer."""
         raise CloudUnknown("no answer")
 
-    def end(self, _name: str, **_reason: str) -> Ended | None:
+    def end(self, name: str, *, why: str, by: str) -> Ended | None:
         """No answer."""
-        raise CloudUnknown("no answer")
+        raise CloudUnknown(f"no answer when {by} ends {name}: {why}")
 
 
 def test_unknown_is_never_gone(renter: Renter, spec: WorkerSpec) -> None:

@@ -39,9 +39,15 @@ class Fault:
 
 
 class BadS3:
-    """Serves on loopback until the block ends; `hits` counts the faults that were played, `asked` all GETs."""
+    """Serves on loopback until the block ends; `hits` counts the faults that were played, `asked` all GETs.
 
-    def __init__(self, behind: S3Server, *faults: Fault, seed: int = 0) -> None:
+    `thought`: seconds before it answers a HEAD or a list.
+    """
+
+    def __init__(self, behind: S3Server, *faults: Fault, seed: int = 0, thought: float = 0) -> None:
+        self.thought = thought
+        self.dropped: set[str] = set()
+        """Headers in lower case that it does not pass on."""
         self.faults, self.hits, self.asked = list(faults), 0, 0
         self.over = threading.Event()
         self._behind, self._random = behind, random.Random(seed)
@@ -90,7 +96,8 @@ class BadS3:
         try:
             connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
             for name, value in headers.items():
-                connection.putheader(name, value)
+                if name.lower() not in self.dropped:
+                    connection.putheader(name, value)
             connection.endheaders()
             answer = connection.getresponse()
             return answer.status, answer.getheaders(), answer.read()
@@ -106,11 +113,14 @@ def _handler(bad: BadS3) -> type[BaseHTTPRequestHandler]:
             """Says nothing."""
 
         def do_HEAD(self) -> None:
+            bad.over.wait(bad.thought)
             status, headers, _ = bad.ask("HEAD", self.path, dict(self.headers.items()))
-            length = next(value for name, value in headers if name.lower() == "content-length")
-            self._head(status, headers, int(length))
+            lengths = [int(value) for name, value in headers if name.lower() == "content-length"]
+            self._head(status, headers, max(lengths, default=0))
 
         def do_GET(self) -> None:
+            if "list-type=2" in self.path:
+                bad.over.wait(bad.thought)
             fault = bad.fault_for(self.path)
             asked = dict(self.headers.items())
             if fault and fault.kind == "whole":

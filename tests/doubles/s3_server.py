@@ -18,10 +18,10 @@ _DEADLINE = 20.0
 
 
 class S3Server:
-    """Objects are plain files: `folder/<bucket>/<key>`."""
+    """Objects are plain files: `folder/<bucket>/<key>`. `flags`: further ones of `rclone serve s3`."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, *flags: str) -> None:
+        self.folder, self.flags = folder, flags
         self.port = port.free(["s3"])["s3"]
         self.access = stack_outputs.StoreAccess(key=Secret("test-key"), secret=Secret("test-secret"))
         self._process: subprocess.Popen[bytes] | None = None
@@ -54,6 +54,7 @@ class S3Server:
             f"127.0.0.1:{self.port}",
             "--log-level",
             "ERROR",
+            *self.flags,
             str(self.folder),
         ]
         self._process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

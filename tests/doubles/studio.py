@@ -26,7 +26,8 @@ from videogen.progress import Progress
 from videogen.runner import Waits
 from videogen.secret import Secret
 from videogen.store import Store, StoredObject
-from videogen.submit import Plan, Result, submit
+from videogen.submission import Plan, Result
+from videogen.submit import submit
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 QUICK = Waits(lost=1.0, poll=0.2, first_word=0.5, interrupt=5.0, grace=0.2)
@@ -132,7 +133,7 @@ class Heard:
 
     lines: list[tuple[str, ...]] = field(default_factory=list)
     failures: list[tuple[Failure, Decision]] = field(default_factory=list)
-    react: Callable[[str], None] = str
+    react: Callable[[str], object] = str
 
     def planned(self, jobs: int, done: int, workers: Sequence[str]) -> None:
         self._note("planned", str(jobs), str(done), *workers)
@@ -202,10 +203,11 @@ class _DeadlyStore(Store):
         path: Path,
         content_type: str = "application/octet-stream",
         progress: Callable[[int], None] | None = None,
+        known_parts: Sequence[str] | None = None,
     ) -> StoredObject:
         if self.deadly and key.endswith(self.deadly):
             _die()
-        return super().put_file(bucket, key, path, content_type, progress)
+        return super().put_file(bucket, key, path, content_type, progress, known_parts)
 
 
 def _die() -> None:

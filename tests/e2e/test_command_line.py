@@ -15,9 +15,11 @@ from typing import Any
 import pytest
 
 from tests.doubles import studio
+from tests.doubles.bound_by_modes import bound_by_modes, unwritable
 from tests.doubles.s3_server import S3Server
 from tests.doubles.standin_process import StandinProcess
 from videogen import manifest, mirror, process, project
+from videogen.ledger import Ledger
 
 ROOT = project.root()
 MANIFEST = ROOT / "models_manifest.dev.yaml"
@@ -38,11 +40,12 @@ class Desk:
     folder: Path
     workers: list[StandinProcess]
 
-    def start(self, *words: str) -> "subprocess.Popen[str]":
-        """Starts `videogen` with its output in pipes."""
+    def start(self, *words: str, bound: bool = False) -> "subprocess.Popen[str]":
+        """Starts `videogen` with its output in pipes; with `bound` it may write only what modes let it."""
         environment = os.environ | {"VIDEOGEN_STATE": str(self.folder / "state"), "VIDEOGEN_PROJECT": str(ROOT)}
+        command = [sys.executable, "-m", "videogen.cli", *words]
         return subprocess.Popen(
-            [sys.executable, "-m", "videogen.cli", *words],
+            bound_by_modes(command) if bound else command,
             cwd=self.folder,
             env=environment,
             stdout=subprocess.PIPE,
@@ -50,9 +53,9 @@ class Desk:
             text=True,
         )
 
-    def videogen(self, *words: str) -> tuple[int, str, str]:
+    def videogen(self, *words: str, bound: bool = False) -> tuple[int, str, str]:
         """Exit code, stdout and stderr of one command."""
-        process = self.start(*words)
+        process = self.start(*words, bound=bound)
         out, err = process.communicate(timeout=60)
         return process.returncode, out, err
 
@@ -170,6 +173,22 @@ def test_status_shows_a_worker_that_its_stack_does_not_know(desk: Desk) -> None:
 
     assert "desk-1-left" in out
     assert "does not know it: `pulumi destroy` ends it" in err
+
+
+def test_a_checkout_that_may_not_be_written_shows_what_it_has(desk: Desk) -> None:
+    """Status and outputs read what was submitted where nobody may write, and beside a submit that writes."""
+    ledger = Ledger.open(desk.folder / "state" / "desk" / "ledger.sqlite")
+    ledger.register("walk", [])
+    running = desk.videogen("status", "--outputs", "outputs.json", "--json")
+    ledger.close()
+    with unwritable(desk.folder / "state"):
+        status = desk.videogen("status", "--outputs", "outputs.json", "--json", bound=True)
+        listed = desk.videogen("outputs", "list", "--outputs", "outputs.json", "--json", bound=True)
+
+    for code, out, _ in (running, status):
+        assert code == 0
+        assert [batch["batch"] for batch in json.loads(out)["batches"]] == ["walk"]
+    assert listed[:2] == (0, "[]\n")
 
 
 def test_ctrl_c_is_heard_while_the_store_is_silent(desk: Desk) -> None:

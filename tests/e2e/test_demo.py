@@ -56,7 +56,7 @@ def start(folder: Path) -> "subprocess.Popen[str]":
 def alive(folder: Path) -> list[str]:
     """Processes of the checkout that still run."""
     home = folder / ".videogen" / "dev" / "processes"
-    return [one.name for one in process.processes(home) if one.alive()]
+    return [one.name for one in process.processes(home) if one.alive]
 
 
 def heard(demo: "subprocess.Popen[str]", until: str) -> str:

@@ -33,15 +33,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def docker(*words: str, seconds: float = 60, **options: Any) -> str:
     """What `docker` prints; the test fails with its words when it fails."""
-    done = subprocess.run(["docker", *words], capture_output=True, text=True, timeout=seconds, check=False, **options)
+    command = ["docker", *words]
+    done: subprocess.CompletedProcess[str] = subprocess.run(
+        command, capture_output=True, text=True, timeout=seconds, check=False, **options
+    )
     assert done.returncode == 0, f"docker {words[0]}: {done.stderr or done.stdout}"
     return done.stdout.strip()
 
 
 def both_streams(*command: str, seconds: float) -> "subprocess.CompletedProcess[str]":
     """A command in the repository, with its two streams as one."""
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    return subprocess.run(command, text=True, timeout=seconds, cwd=ROOT, check=False, **streams)
+    return subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=seconds, cwd=ROOT, check=False
+    )
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ def server(shared_container: Start, tmp_path_factory: pytest.TempPathFactory) ->
     key = _new_key(tmp_path_factory.mktemp("keys"))
     public = port.free(["ssh"])["ssh"]
     with echo_server() as allowed, echo_server() as closed, echo_server() as agent:
-        given = {"port": public, "comfyui_port": allowed.port, "agent_port": agent.port}
+        given: dict[str, object] = {"port": public, "comfyui_port": allowed.port, "agent_port": agent.port}
         given |= {"public_keys": key.with_suffix(".pub").read_text()}
         box = shared_container(
             "/usr/bin/tini",
@@ -83,7 +83,7 @@ def server(shared_container: Start, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def _new_key(folder: Path) -> Path:
-    make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / "id"]
+    make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / "id")]
     subprocess.run(make, check=True, capture_output=True, timeout=30)
     return folder / "id"
 

@@ -134,9 +134,12 @@ def _kill_plugin(engine: int) -> None:
 
 def _worker(checkout: Checkout, slot: str) -> Process:
     """The living worker of a slot, which comes soon."""
-    found: list[Process] = []
-    assert soon(lambda: found.extend(one for one in checkout.living("worker") if f"dev-{slot}-" in one.name) or found)
-    return found[0]
+
+    def found() -> list[Process]:
+        return [one for one in checkout.living("worker") if f"dev-{slot}-" in one.name]
+
+    assert soon(found)
+    return found()[0]
 
 
 def _signal(worker: Process, number: signal.Signals) -> None:

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -131,7 +132,7 @@ REFUSALS = [
 
 @pytest.mark.parametrize(("environment", "words", "hint"), REFUSALS)
 def test_refusals_name_the_variable_and_never_the_token(
-    hub: Hub, environment: dict[str, str], words: str, hint: str
+    hub: Hub, environment: dict[str, Any], words: str, hint: str
 ) -> None:
     """Who may not read is told which variable to set; the token itself is nowhere in the error."""
     hub.tokens[FILE] = "right"

@@ -278,7 +278,7 @@ def test_from_bucket_to_disk(desk: Desk, tmp_path: Path) -> None:
     assert [(row["id"], row["bucket"], row["disk"]) for row in listed] == [("one", "ok", "ok"), ("two", "ok", "ok")]
     assert (proven.code, proven.err.splitlines()[-1]) == (0, "4 of 4 are right")
     assert broken.code == 1
-    states = [(row["model"], row["where"], row["state"]) for row in json.loads(broken.out)]  # type: ignore[arg-type]
+    states = [(row["model"], row["where"], row["state"]) for row in json.loads(broken.out)]
     assert states == [
         ("one", "bucket", "ok"), ("two", "bucket", "wrong"), ("one", "disk", "wrong"), ("two", "disk", "ok"),
     ]  # fmt: skip

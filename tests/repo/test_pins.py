@@ -197,7 +197,7 @@ def test_pinned_trees_are_fetched_by_commit(tmp_path: Path) -> None:
     def fetched(commit: str, folder: str) -> int:
         entry = {"name": "pack", "repository": f"file://{pack}", "commit": commit, "why": "a test"}
         pins.write_text(yaml.safe_dump({"node_packs": [entry]}))
-        command = [sys.executable, FOLDER / "build/fetch.py", pins, "node_packs", tmp_path / folder]
+        command = [sys.executable, str(FOLDER / "build/fetch.py"), str(pins), "node_packs", str(tmp_path / folder)]
         return subprocess.run(command, capture_output=True, check=False, timeout=30).returncode
 
     assert fetched(commit.strip(), "good") == 0

@@ -87,3 +87,15 @@ def test_replaced_silent_and_slow(s3: S3Server, ask: Ask) -> None:
         began = time.monotonic()
         assert ask(bad).data == BODY[100:]
     assert time.monotonic() - began > 0.4
+
+
+def test_thought(s3: S3Server, ask: Ask) -> None:
+    """It thinks before a HEAD and a list, not before a GET."""
+    with BadS3(s3, thought=0.5) as bad:
+        store, took = bad.store(), list[float]()
+        for act in (lambda: store.head("models", "x"), lambda: list(store.list("models", "")), lambda: ask(bad)):
+            began = time.monotonic()
+            act()
+            took.append(time.monotonic() - began)
+
+    assert [seconds > 0.5 for seconds in took] == [True, True, False]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.doubles.bad_link import BadLink
+from tests.doubles.bad_s3 import BadS3, Fault
 from tests.doubles.s3_server import S3Server
 from videogen import stack_outputs
 from videogen.errors import Interrupted, ObjectMissing, StoreError, StoreUnreachable
@@ -124,6 +125,17 @@ def test_wrong_keys_are_one_clear_error_without_the_secret(s3: S3Server) -> None
     assert "not-the-secret" not in str(caught.value)
 
 
+def test_a_refusal_without_a_word(s3: S3Server) -> None:
+    """A signature that is missing or of a wrong clock is refused; a HEAD cannot say why, so the hint does."""
+    s3.store()
+    with BadS3(s3) as unsigned:
+        unsigned.dropped = {"authorization"}
+        with pytest.raises(StoreError, match="400 Bad Request") as caught:
+            unsigned.store().head("models", "x")
+
+    assert caught.value.hint == "the keys are wrong or may not do this, or the clock is wrong"
+
+
 def test_a_store_that_comes_back_is_waited_for(s3: S3Server, tmp_path: Path) -> None:
     """Requests made while the store is down are answered once it is up again."""
     store = s3.store(patience_seconds=20)
@@ -172,10 +184,24 @@ def test_a_silent_store_is_given_up(s3: S3Server) -> None:
     with BadLink(s3.port) as link:
         link.mood = "silent"
         began = time.monotonic()
-        with pytest.raises(StoreUnreachable):
-            through(link, s3, 0.8).head("outputs", "x")
-
+        with pytest.raises(StoreUnreachable, match=r"no good answer within 4 s"):
+            through(link, s3, 0.4).head("outputs", "x")
     assert time.monotonic() - began < 8
+
+
+def test_a_store_that_thinks_is_waited_for(s3: S3Server) -> None:
+    """Some stores hash an object before they speak of it: a HEAD and a list may take far longer than a read."""
+    s3.store().put_bytes("models", "x", b"123")
+    with BadS3(s3, Fault("silent", times=99, key="/models/x"), thought=2) as bad:
+        store = bad.store(0.4)
+        found = store.head("models", "x")
+        listed = list(store.list("models", ""))
+        began = time.monotonic()
+        with pytest.raises(StoreUnreachable):
+            list(store.read("models", "x", 0, 3))
+
+    assert time.monotonic() - began < 2
+    assert listed == [found]
 
 
 def test_a_stop_ends_the_waiting(s3: S3Server) -> None:
@@ -203,6 +229,18 @@ def test_a_link_that_breaks_costs_no_byte(s3: S3Server, tmp_path: Path) -> None:
 
     assert cuts >= 2
     assert whole.hexdigest() == digest
+
+
+def test_reading_where_ranges_are_ignored(s3: S3Server, tmp_path: Path) -> None:
+    """A store that gives whole objects is asked once more and then read from that one answer."""
+    big_file(tmp_path / "big", 20 * MiB)
+    s3.store().put_file("models", "big", tmp_path / "big")
+    with BadS3(s3, Fault("whole", times=99)) as bad:
+        got = b"".join(bad.store().read("models", "big", 5, 20 * MiB - 9))
+        asked = bad.asked
+
+    assert got == (tmp_path / "big").read_bytes()[5:-4]
+    assert asked == 2
 
 
 def test_keys() -> None:

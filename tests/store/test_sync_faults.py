@@ -1,8 +1,10 @@
 """A sync meets everything that a store, a link, a disk and a clock can do wrong, and never names a wrong byte right."""
 
+import contextlib
 import hashlib
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +15,7 @@ import pytest
 from tests.doubles.bad_s3 import BadS3, Fault
 from tests.doubles.s3_server import S3Server
 from videogen.errors import (
+    DiskFull,
     InputError,
     Interrupted,
     LinkTooSlow,
@@ -27,7 +30,7 @@ from videogen.manifest import Manifest
 from videogen.models_folder import ModelsFolder
 from videogen.store import Store, model_key
 from videogen.sync import SyncReport, sync
-from videogen.sync_events import SyncEvent, line
+from videogen.sync_events import Again, Moved, SyncEvent, Unranged, line
 
 BYTES = {
     "large": hashlib.shake_128(b"large").digest(2 * CHUNK + 4711),
@@ -127,10 +130,9 @@ def test_retry_after_beyond_the_patience_is_an_error_at_once(full: S3Server, mod
         (Fault("forbidden", times=99, key=HASHES["small"]), StoreError, "model small: .* AccessDenied as told"),
         (Fault("flipped", times=99, key=HASHES["small"]), WrongHash, "model small: .* has sha256"),
         (Fault("replaced", times=99, key=HASHES["large"]), ObjectChanged, "was replaced while it was read"),
-        (Fault("whole", times=99, key=HASHES["large"]), StoreError, "model large: .* is not the range"),
         (Fault("truncated", times=0), None, ""),
     ],
-    ids=["403", "flipped", "replaced", "whole", "none"],
+    ids=["403", "flipped", "replaced", "none"],
 )
 def test_faults_that_stay_are_one_clear_error(
     full: S3Server, models: Path, fault: Fault, error: type[VideogenError] | None, words: str
@@ -144,6 +146,68 @@ def test_faults_that_stay_are_one_clear_error(
     run(full.store(), models)
 
     assert_right(models)
+
+
+def once_unranged(bad: BadS3, *faults: Fault, told: list[SyncEvent]) -> Callable[[SyncEvent], None]:
+    """A listener that keeps events, and lets faults begin when the store is known to ignore ranges."""
+
+    def tell(event: SyncEvent) -> None:
+        told.append(event)
+        if isinstance(event, Unranged):
+            bad.faults[:0] = faults
+
+    return tell
+
+
+@pytest.mark.parametrize("breaks", [0, 2])
+def test_ranges_that_are_ignored(full: S3Server, models: Path, breaks: int) -> None:
+    """A store that gives whole objects is read in one answer a file, said once; one that breaks is asked again."""
+    told: list[SyncEvent] = []
+    with BadS3(full, Fault("whole", times=99)) as bad:
+        breaking = Fault("reset", times=breaks, key=HASHES["large"])
+        report = run(bad.store(), models, tell=once_unranged(bad, breaking, told=told))
+        asked = bad.asked
+
+    assert_right(models)
+    assert set(report.fetched) == {"large", "small", "jp"}
+    assert [event.model for event in told if isinstance(event, Unranged)] == ["large"]
+    assert not any(isinstance(event, Again) for event in told)
+    assert breaking.met == 1 + breaks
+    assert asked <= 2 + 3 + 1 + breaks  # the small ones, a range for each chunk, the one answer
+    assert all(event.done_bytes <= event.total_bytes for event in told if isinstance(event, Moved))
+
+
+def test_a_proven_part_is_used_where_ranges_are_ignored(full: S3Server, models: Path) -> None:
+    """What an earlier sync left is read from the disk, and not written again."""
+    parts = ModelsFolder(models).parts(FILES["large"])
+    first = BYTES["large"][:CHUNK]
+    (parts / HASHES["large"]).write_bytes(first)
+    (parts / f"{HASHES['large']}.chunks").write_text(f"0 {hashlib.sha256(first).hexdigest()}\n")
+    with BadS3(full, Fault("whole", times=99)) as bad:
+        report = run(bad.store(), models, of(model("large")))
+
+    assert report.fetched_bytes == len(BYTES["large"]) - CHUNK
+    assert (models / FILES["large"]).read_bytes() == BYTES["large"]
+
+
+def test_damage_where_ranges_are_ignored(full: S3Server, models: Path) -> None:
+    """Wrong bytes are found there as well."""
+    full.file("models", model_key(HASHES["large"])).write_bytes(b"?" + BYTES["large"][1:])
+    with BadS3(full, Fault("whole", times=99)) as bad, pytest.raises(WrongHash, match=r"model large: .* has sha256"):
+        run(bad.store(), models)
+
+
+def test_a_stop_where_ranges_are_ignored(full: S3Server, models: Path) -> None:
+    """A stop is heard while the one answer is silent."""
+    stop, silent = threading.Event(), Fault("silent", times=99, key=HASHES["large"])
+    with BadS3(full, Fault("whole", times=99)) as bad:
+        threading.Timer(1, stop.set).start()
+        began = time.monotonic()
+        with pytest.raises(Interrupted):
+            run(bad.store(60), models, stop=stop, tell=once_unranged(bad, silent, told=[]))
+
+    assert silent.met == 1
+    assert time.monotonic() - began < 5
 
 
 def test_the_floor_bites(full: S3Server, models: Path) -> None:
@@ -198,6 +262,33 @@ def test_clock_jumps(full: S3Server, models: Path, year: int) -> None:
         os.utime(models / file, ((year - 1970) * 3.15e7,) * 2)
 
     assert len(run(full.store(), models).verified) == 3
+    assert len(run(full.store(), models).present) == 3
+
+
+@pytest.mark.parametrize("days", [1, -1])
+def test_clock_jumps_while_it_runs(full: S3Server, models: Path, days: int) -> None:
+    """A day more or less on every file of a sync under way, also on what an earlier one left, costs at most a hash."""
+    jump = days * 86_400 * 10**9
+    parts = ModelsFolder(models).parts(FILES["large"])
+    first = BYTES["large"][:CHUNK]
+    (parts / HASHES["large"]).write_bytes(first)
+    (parts / f"{HASHES['large']}.chunks").write_text(f"0 {hashlib.sha256(first).hexdigest()}\n")
+    jumps = 0
+
+    def tell(_: SyncEvent) -> None:
+        nonlocal jumps
+        for path in models.rglob("*"):
+            with contextlib.suppress(FileNotFoundError):  # a file that got its name meanwhile
+                when = path.stat().st_mtime_ns + jump * (-1) ** jumps
+                os.utime(path, ns=(when, when))
+        jumps += 1
+
+    report = run(full.store(), models, tell=tell)
+
+    assert jumps > 3
+    assert report.fetched_bytes == sum(map(len, BYTES.values())) - CHUNK
+    assert_right(models)
+    assert run(full.store(), models).fetched == ()
     assert len(run(full.store(), models).present) == 3
 
 
@@ -325,6 +416,44 @@ def test_links_to_the_other_disk_survive_and_heal(full: S3Server, tmp_path: Path
     assert (models / "vae/large").exists()
     assert (used.verified, used.fetched, len(again.present)) == (("large",), ("small", "jp"), 3)
     assert healed.fetched == ("large",)
+
+
+def test_what_old_manifests_left_on_the_other_disk(full: S3Server, tmp_path: Path) -> None:
+    """A file there that no model names any more is named by its whole path, and goes with its link when asked."""
+    models, other = tmp_path / "volume/models", tmp_path / "container/large-models"
+    folder = ModelsFolder(models, other)
+    folder.away = frozenset({FILES["large"], FILES["small"]})
+    for name in ("large", "small"):
+        part = folder.parts(FILES[name]) / "x"
+        part.write_bytes(BYTES[name])
+        folder.place(part, FILES[name])
+    kept = run(full.store(), models, of(model("small")), overflow=other)
+    there = (other / FILES["large"]).exists()
+    gone = run(full.store(), models, of(model("small")), overflow=other, remove_foreign=True)
+
+    assert kept.foreign == gone.foreign == gone.removed == (str(other / FILES["large"]), FILES["large"])
+    assert there
+    assert not (other / FILES["large"]).exists()
+    assert not (models / FILES["large"]).is_symlink()
+    assert (models / FILES["small"]).resolve() == other / FILES["small"]
+    assert run(full.store(), models, of(model("small")), overflow=other).foreign == ()
+
+
+def test_a_full_disk_says_what_nobody_needs_on_it(full: S3Server, tmp_path: Path) -> None:
+    """The hint counts the foreign files of the disk that is full, and not those that a link there leads to."""
+    models, other = tmp_path / "models", tmp_path / "other"
+    for folder in (models, other):
+        folder.mkdir()
+        (folder / "old").write_bytes(b"x" * (7000 if folder == other else 3000))
+    (models / "link").symlink_to(other / "old")
+    huge = of(model("large", size=10**18))
+    with pytest.raises(DiskFull) as here:
+        run(full.store(), models, huge)
+    with pytest.raises(DiskFull) as there:
+        run(full.store(), models, huge, overflow=other)
+
+    assert re.search(r"files that no model names take 3\.\d kB", here.value.hint or "")
+    assert "files that no model names take 7.0 kB" in (there.value.hint or "")
 
 
 def test_a_shared_volume_is_linked_and_left_alone(full: S3Server, tmp_path: Path) -> None:

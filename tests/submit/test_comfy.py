@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,10 @@ def _with(url: str, use: Callable[[Comfy], Awaitable[Any]], transport: httpx.Asy
             return await use(comfy)
 
     return asyncio.run(whole())
+
+
+async def _sent(graph: dict[str, Any], comfy: Comfy) -> None:
+    await comfy.submit(graph, "client", str(uuid.uuid4()))
 
 
 class _Shaky(httpx.AsyncBaseTransport):
@@ -156,7 +161,7 @@ def test_a_refused_prompt_brings_the_servers_words(server: StandinProcess) -> No
 
     for graph, status in (({"2": broken, "1": GRAPH["1"]}, 400), ({**GRAPH, "3": broken}, 200)):
         with pytest.raises(WorkerRefused) as refused:
-            _with(server.url, lambda comfy, graph=graph: comfy.submit(graph, "client", str(uuid.uuid4())))
+            _with(server.url, partial(_sent, graph))
         assert refused.value.status == status
         assert isinstance(refused.value.body, dict)
         assert refused.value.body["node_errors"]

@@ -18,9 +18,11 @@ from tests.doubles.standin_process import StandinProcess
 from tests.doubles.studio import Heard, Lent, plan, run, workers
 from videogen.errors import InputError, Interrupted, VideogenError, WorkerLost
 from videogen.failure import FailureClass
-from videogen.ledger import JobState, Ledger
+from videogen.ledger import Ledger
 from videogen.ledger_lock import exclusive
+from videogen.ledger_rows import JobState
 from videogen.media import Expected, check_video
+from videogen.runner import Waits
 from videogen.submit import NEARLY_DONE
 
 pytestmark = pytest.mark.timeout(60)
@@ -342,7 +344,7 @@ def test_a_silent_server_is_noticed(tmp_path: Path, s3: S3Server) -> None:
     with studio.deaf() as url:
         began = time.monotonic()
         with pytest.raises(WorkerLost, match="no worker is left"):
-            run(what, [url], s3.store(), Heard(), waits=studio.Waits(lost=0.5, first_word=0.5, answer=0.5))
+            run(what, [url], s3.store(), Heard(), waits=Waits(lost=0.5, first_word=0.5, answer=0.5))
     assert time.monotonic() - began < 10
 
 

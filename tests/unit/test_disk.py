@@ -15,7 +15,7 @@ def test_a_file_appears_when_it_is_complete(tmp_path: Path) -> None:
         file.write(b"1")
         assert not target.exists()
     with pytest.raises(TypeError), written(target) as file:
-        file.write("text where bytes belong")  # type: ignore[arg-type]  # the fault that this test is about
+        file.write("text where bytes belong")  # type: ignore[call-overload]  # the fault that this test is about
 
     assert target.read_bytes() == b"1"
     assert list(tmp_path.iterdir()) == [target]

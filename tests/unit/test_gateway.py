@@ -2,6 +2,7 @@ import hashlib
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import pytest
@@ -56,7 +57,7 @@ def test_odd_token(odd: str) -> None:
         ({"run": Path("/run/a b")}, "run folder: should be an absolute path of plain letters, got '/run/a b'"),
     ],
 )
-def test_odd_settings(change: dict[str, object], fault: str) -> None:
+def test_odd_settings(change: dict[str, Any], fault: str) -> None:
     """Settings that nginx would read otherwise are refused with their variable."""
     with pytest.raises(InputError, match=re.escape(fault)):
         replace(SETTINGS, **change)

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.doubles.bound_by_modes import bound_by_modes, unwritable
 from tests.doubles.studio import plan
 from videogen.batch import Job
 from videogen.errors import VideogenError
 from videogen.failure import Failure, FailureClass
-from videogen.ledger import AttemptState, IllegalTransition, JobState, Ledger, OutputRow
+from videogen.ledger import IllegalTransition, Ledger
 from videogen.ledger_lock import exclusive
+from videogen.ledger_rows import AttemptState, JobState, OutputRow
 
 LOST = Failure(FailureClass.LOST_WORKER, "gone", {"why": "killed"})
 
@@ -160,6 +162,30 @@ def test_a_ledger_is_read_while_another_process_writes(ledger: Ledger, jobs: tup
             reader.register("other", jobs)
 
     assert (before, after) == ([JobState.OPEN] * 2, [JobState.FAILED] * 2)
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["after an end", "after a kill"])
+def test_a_ledger_is_read_by_somebody_who_may_not_write(tmp_path: Path, killed: bool) -> None:
+    """Modes that forbid to write keep nobody from reading all that was written, and nothing is left beside the ledger."""
+    path = tmp_path / "state" / "ledger.sqlite"
+    end = "os.kill(os.getpid(), 9)" if killed else "ledger.close()"
+    write = (
+        "import os, pathlib, sys; from videogen.ledger import Ledger\n"
+        f"ledger = Ledger.open(pathlib.Path(sys.argv[1])); ledger.register('walk', []); {end}\n"
+    )
+    read = (
+        "import pathlib, sys; from videogen.ledger import Ledger\n"
+        "with Ledger.open(pathlib.Path(sys.argv[1]), read_only=True) as ledger: print(ledger.batches())\n"
+    )
+    subprocess.run([sys.executable, "-c", write, str(path)], timeout=30, check=False)
+    before = sorted(path.parent.iterdir())
+    with unwritable(path.parent):
+        command = bound_by_modes([sys.executable, "-c", read, str(path)])
+        said = subprocess.run(command, timeout=30, capture_output=True, text=True, check=False)
+
+    assert (said.stdout, said.stderr) == ("['walk']\n", "")
+    assert sorted(path.parent.iterdir()) == before
+    assert (len(before) > 1) == killed
 
 
 def test_a_reader_makes_no_ledger(tmp_path: Path) -> None:

@@ -126,3 +126,15 @@ def test_a_contact_sheet_shows_a_row_a_video(tmp_path: Path) -> None:
     contact_sheet(entries[:1], tmp_path / "one.png", "w" * 500)
     with Image.open(tmp_path / "one.png") as sheet:
         assert sheet.height < one_row
+
+
+def test_labels_without_a_font_are_told_apart(tmp_path: Path) -> None:
+    """Where no font shows a label whole, the video's name says which one it is."""
+
+    def sheet(label: str, name: str) -> bytes:
+        contact_sheet([(label, tmp_path / name)], tmp_path / "sheet.png", "walk")
+        return (tmp_path / "sheet.png").read_bytes()
+
+    assert sheet("seed 1", "a.mp4") == sheet("seed 1", "b.mp4")
+    for label in ("seed \U0010fffd", "\U0010fffd"):
+        assert sheet(label, "a.mp4") != sheet(label, "b.mp4")

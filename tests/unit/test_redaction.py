@@ -3,6 +3,7 @@
 import base64
 import json
 import urllib.parse
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -39,7 +40,7 @@ WORDS = st.sampled_from(
         "&",
     ]
 )
-CLOTHES = {
+CLOTHES: dict[str, Callable[[str], str]] = {
     "plain": lambda text: text,
     "url": lambda text: urllib.parse.quote(text, safe=""),
     "form": urllib.parse.quote_plus,

@@ -5,6 +5,7 @@ import pytest
 from videogen import worker_environment
 from videogen.errors import InputError
 from videogen.secret import Secret
+from videogen.stack_outputs import Store
 from videogen.worker_environment import WorkerEnvironment
 
 VARIABLES = {
@@ -41,12 +42,24 @@ def test_there_and_back() -> None:
     assert there.token == Secret("token")
 
 
+def test_every_setting_of_the_store() -> None:
+    """Whatever a stack says of its store reaches the worker."""
+    said = {
+        "endpoint": "http://x", "region": "eu", "addressing": "virtual", "models": "mmm", "outputs": "ooo",
+        "checksums": "none", "floor_mbit": 12.5,
+    }  # fmt: skip
+    assert said.keys() == Store.model_fields.keys()
+    found = read(**{f"VIDEOGEN_STORE_{name.upper()}": str(value) for name, value in said.items()})
+
+    assert found.store.model_dump() == said
+    assert worker_environment.read(found.variables()).store == found.store
+
+
 def test_defaults() -> None:
-    """Without a volume the root is the workspace; without a lock nothing is held; an empty variable is absent."""
+    """Without a lock nothing is held, without a word there is no floor; an empty variable is absent."""
     found = read(VIDEOGEN_COMFYUI_DIR="")
 
-    assert str(found.root) == "/workspace"
-    assert str(read(VIDEOGEN_VOLUME="1").root) == "/workspace/data"
+    assert (found.store.floor_mbit, found.floor_seconds) == (0, 30)
     assert found.held == ()
     assert found.comfyui_dir is None
 

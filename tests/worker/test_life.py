@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -35,11 +36,15 @@ def test_comfyui_is_started_again(one: WorkerProcess) -> None:
     assert httpx.get(f"{one.url}/system_stats", trust_env=False).status_code == 200
 
 
+def _ready_after(restarts: int, status: WorkerStatus) -> bool:
+    return status.comfyui_restarts == restarts and status.state == "ready"
+
+
 def test_comfyui_dies_too_often(one: WorkerProcess) -> None:
     """The fourth death within ten minutes ends the worker, which says why."""
     for restarts in range(1, 4):
         one.kill_comfyui()
-        one.until(lambda status, restarts=restarts: status.comfyui_restarts == restarts and status.state == "ready")
+        one.until(partial(_ready_after, restarts))
     one.kill_comfyui()
     status = one.failed()
 

@@ -16,7 +16,7 @@ from videogen.progress import Progress
 
 
 class BatchBars:
-    """Implements `videogen.submit.Listener`."""
+    """Implements `videogen.submission.Listener`."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

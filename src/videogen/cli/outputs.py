@@ -11,7 +11,8 @@ from videogen.cli.options import AsJson, OutputsFile, Stack, named_stack, read_o
 from videogen.console import Console, gigabytes, table
 from videogen.document import did_you_mean
 from videogen.errors import InputError, WrongHash
-from videogen.ledger import Ledger, OutputRow
+from videogen.ledger import Ledger
+from videogen.ledger_rows import OutputRow
 from videogen.store import Store
 
 app = typer.Typer(help="List or fetch the finished files of a batch.", no_args_is_help=True)
@@ -79,7 +80,7 @@ def _done(stack: str, batch: str | None) -> list[tuple[str, str, OutputRow]]:
     path = project.state(stack) / "ledger.sqlite"
     if not path.exists():
         raise InputError.of(f"--stack {stack}", "nothing was submitted on this stack from this machine")
-    with Ledger.open(path) as ledger:
+    with Ledger.open(path, read_only=True) as ledger:
         known = ledger.batches()
         if batch is not None and batch not in known:
             raise InputError.of(batch, "no such batch was submitted", did_you_mean(batch, known))

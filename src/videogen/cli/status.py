@@ -11,7 +11,8 @@ from videogen.cli.options import AsJson, OutputsFile, Stack, named_stack, read_o
 from videogen.clouds import local
 from videogen.console import Console, counted, duration, table
 from videogen.errors import InputError, StoreError
-from videogen.ledger import JobState, Ledger
+from videogen.ledger import Ledger
+from videogen.ledger_rows import JobState
 from videogen.money import Receipt
 from videogen.secret import Secret
 from videogen.stack_outputs import StackOutputs, Worker
@@ -94,7 +95,7 @@ def _jobs(name: str) -> list[dict[str, Any]]:
     path = project.state(name) / "ledger.sqlite"
     if not path.exists():
         return []
-    with Ledger.open(path) as ledger:
+    with Ledger.open(path, read_only=True) as ledger:
         found = []
         for batch in ledger.batches():
             rows = ledger.jobs(batch)

@@ -17,6 +17,7 @@ from videogen.errors import Interrupted
 from videogen.ledger import Ledger
 from videogen.stack_outputs import StackOutputs
 from videogen.store import Store, manifest_key
+from videogen.submission import Plan, Result
 
 
 def submit(
@@ -36,7 +37,7 @@ def submit(
     found = prepare.prepare(batch, outputs.phase, manifest.parse(text, f"manifest {outputs.manifest[:12]}"))
     if found.workflow.name not in outputs.workflows:
         console.warn(f"stack {outputs.stack} was not proven ready for workflow {found.workflow.name}")
-    plan = service.Plan(
+    plan = Plan(
         batch=found.batch.name,
         workflow=found.workflow,
         jobs=found.jobs,
@@ -64,9 +65,7 @@ def submit(
         raise typer.Exit(1)
 
 
-async def _submit(
-    plan: service.Plan, outputs: StackOutputs, store: Store, ledger: Ledger, bars: BatchBars
-) -> service.Result:
+async def _submit(plan: Plan, outputs: StackOutputs, store: Store, ledger: Ledger, bars: BatchBars) -> Result:
     """Runs the batch; the first signal asks it to stop, the second one does not ask."""
     stop = asyncio.Event()
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
@@ -85,7 +84,7 @@ async def _submit(
         raise Interrupted("stopped at once", "submit the batch again to go on") from None
 
 
-def _rest(result: service.Result) -> str:
+def _rest(result: Result) -> str:
     words = [(result.before, "done before"), (result.failed, "failed"), (result.open, "open")]
     said = ", ".join(f"{count} {word}" for count, word in words if count)
     return f" ({said})" if said else ""

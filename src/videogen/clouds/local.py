@@ -1,6 +1,7 @@
 """Workers on this machine: the image's own entrypoint as a process tree, with a folder for its disk."""
 
 import sys
+import threading
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -17,6 +18,9 @@ GPU = "this machine"
 _GRACE_SECONDS = 20.0
 _DRAIN_SECONDS = 8.0
 _END_SECONDS = 40.0
+
+_choosing = threading.Lock()
+"""Who chooses ports sees those of all who chose before, which stand in their records."""
 
 
 class LocalCloud:
@@ -47,17 +51,18 @@ class LocalCloud:
         disk = self._state / "disks" / spec.slot
         try:
             disk.mkdir(parents=True, exist_ok=True)
-            taken = {number for one in self._all() for number in one.record.ports.values()}
-            ports = port.free(["comfyui", "agent"], taken)
-            started = process.start(
-                self._home,
-                name,
-                [sys.executable, str(self._images / spec.image / "entrypoint.py")],
-                environment=process.base_environment() | _environment(spec, name, disk, ports).variables(),
-                folder=disk,
-                ports=ports,
-                about={"role": "worker", "stack": spec.stack, "slot": spec.slot, "phase": spec.phase},
-            )
+            with _choosing:
+                taken = {number for one in self._all() for number in one.record.ports.values()}
+                ports = port.free(["comfyui", "agent"], taken)
+                started = process.start(
+                    self._home,
+                    name,
+                    [sys.executable, str(self._images / spec.image / "entrypoint.py")],
+                    environment=process.base_environment() | _environment(spec, name, disk, ports).variables(),
+                    folder=disk,
+                    ports=ports,
+                    about={"role": "worker", "stack": spec.stack, "slot": spec.slot, "phase": spec.phase},
+                )
         except (OSError, ProcessError) as error:
             raise CloudError(f"{name}: {error}") from error
         return _described(started)
@@ -139,6 +144,8 @@ def _environment(spec: WorkerSpec, name: str, disk: Path, ports: dict[str, int])
         store_endpoint=spec.store.endpoint,
         store_region=spec.store.region,
         store_addressing=spec.store.addressing,
+        store_checksums=spec.store.checksums,
+        store_floor_mbit=spec.store.floor_mbit,
         store_models=spec.store.models,
         store_outputs=spec.store.outputs,
         store_key=spec.access.key,

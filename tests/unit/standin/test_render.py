@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -50,7 +51,8 @@ def rendered(tmp_path: Path) -> Callable[[Scene], Pixels]:
 
 def coat(frames: Pixels) -> npt.NDArray[np.bool_]:
     """Where the character's main colour is."""
-    return np.abs(frames.astype(int) - CORAL).max(axis=-1) < 60
+    near: npt.NDArray[np.bool_] = np.abs(frames.astype(int) - CORAL).max(axis=-1) < 60
+    return near
 
 
 def coat_x(frames: Pixels) -> npt.NDArray[np.float64]:
@@ -163,7 +165,7 @@ def test_same_seed_gives_same_pixels(scene: Scene, rendered: Callable[[Scene], P
 
 
 @pytest.mark.parametrize("change", [{"seed": 8}, {"prompt": "another evening"}])
-def test_seed_and_prompt_change_the_picture(scene: Scene, change: dict[str, object]) -> None:
+def test_seed_and_prompt_change_the_picture(scene: Scene, change: dict[str, Any]) -> None:
     """Another seed or prompt can be seen above the caption too, and the character stays recognisable."""
     one = np.stack(list(render_frames(scene))).astype(int)
     other = np.stack(list(render_frames(replace(scene, **change)))).astype(int)
@@ -234,7 +236,8 @@ def test_longer_motion_is_used_up_to_the_length(scene: Scene) -> None:
 def test_what_is_no_media_is_refused(scene: Scene, tmp_path: Path, part: str, data: bytes) -> None:
     """A file that does not decode raises UnreadableMedia with its name, before a video exists."""
     (tmp_path / "wrong.bin").write_bytes(data)
-    bad = replace(scene, **{part: tmp_path / "wrong.bin"})
+    wrong: dict[str, Any] = {part: tmp_path / "wrong.bin"}
+    bad = replace(scene, **wrong)
 
     with pytest.raises(UnreadableMedia, match=r"wrong\.bin"):
         render(bad, tmp_path / "video.mp4")
@@ -248,15 +251,17 @@ def test_cut_off_file_is_refused(scene: Scene, tmp_path: Path, part: str) -> Non
     whole: Path = getattr(scene, part)
     (tmp_path / whole.name).write_bytes(whole.read_bytes()[:9000])
 
+    cut: dict[str, Any] = {part: tmp_path / whole.name}
+
     with pytest.raises(UnreadableMedia):
-        render_frames(replace(scene, **{part: tmp_path / whole.name}))
+        render_frames(replace(scene, **cut))
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [({"width": 161}, "width: .* even"), ({"height": 8}, "height"), ({"length": 0}, "length"), ({"fps": 0}, "fps")],
 )
-def test_impossible_scene_is_refused(scene: Scene, change: dict[str, int], words: str) -> None:
+def test_impossible_scene_is_refused(scene: Scene, change: dict[str, Any], words: str) -> None:
     """A size that H.264 cannot hold, no frames, no rate: a ValueError that names the field."""
     with pytest.raises(ValueError, match=words):
         replace(scene, **change)

@@ -236,7 +236,7 @@ def test_events_come_in_the_recorded_order(server: StandinProcess, name: str) ->
 
 def _visible(events: list[Any], left_out: list[str]) -> list[Any]:
     """The events without those of nodes that were left out of the posted graph."""
-    visible = []
+    visible: list[Any] = []
     for event in events:
         data = event["data"]
         if data.get("node") in left_out and event["type"] != "status":

@@ -53,7 +53,8 @@ def is_status(remaining: int, times: int = 1) -> Any:
 
     def until(event: dict[str, Any]) -> bool:
         nonlocal seen
-        seen += event["type"] == STATUS and event["data"]["status"]["exec_info"]["queue_remaining"] == remaining
+        if event["type"] == STATUS and event["data"]["status"]["exec_info"]["queue_remaining"] == remaining:
+            seen += 1
         return seen == times
 
     return until

@@ -151,11 +151,11 @@ def test_a_file_that_is_no_image_fails_at_its_loader(server: StandinProcess) -> 
 
 def test_what_cannot_be_drawn_is_said(server: StandinProcess) -> None:
     """An output node that the stand-in does not know fails the prompt with its name."""
+    saved = {"images": ["1", 0], "filename_prefix": "x", "codec": "vp9", "fps": 24, "crf": 32}
     prompt = {
         "1": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64, "batch_size": 1, "color": 1}},
-        "2": {"class_type": "SaveWEBM", "inputs": {"images": ["1", 0], "filename_prefix": "x", "codec": "vp9"}},
+        "2": {"class_type": "SaveWEBM", "inputs": saved},
     }
-    prompt["2"]["inputs"] |= {"fps": 24, "crf": 32}
     _, error = server.ended(server.post(prompt)["prompt_id"])["status"]["messages"][-1]
     assert "cannot run SaveWEBM" in error["exception_message"]
 

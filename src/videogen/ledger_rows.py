@@ -1,0 +1,83 @@
+"""The ledger's rows as values: jobs, attempts and outputs, and the states in which they stand."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from videogen.failure import Failure
+
+
+class JobState(StrEnum):
+    """Where a job stands."""
+
+    OPEN = "open"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class AttemptState(StrEnum):
+    """Where an attempt stands."""
+
+    LEASED = "leased"
+    """A worker and a prompt id are chosen; the POST may or may not have been sent."""
+    SUBMITTED = "submitted"
+    """The worker took it."""
+    RENDERED = "rendered"
+    """Its files lie on this machine and passed the check."""
+    STORED = "stored"
+    """Its files are confirmed in the bucket."""
+    DONE = "done"
+    """Its record is, too."""
+    FAILED = "failed"
+    LOST = "lost"
+    """Nobody knows its end: the worker went, or forgot it."""
+
+
+IN_FLIGHT = (AttemptState.LEASED, AttemptState.SUBMITTED, AttemptState.RENDERED, AttemptState.STORED)
+
+
+@dataclass(frozen=True)
+class JobRow:
+    """One job."""
+
+    batch: str
+    id: str
+    workflow: str
+    label: str
+    parameters: dict[str, Any]
+    state: JobState
+    attempts: int
+    """Ended attempts that count against the batch's limit."""
+    changed: float
+    """Unix time."""
+
+
+@dataclass(frozen=True)
+class AttemptRow:
+    """One try at a job on one worker."""
+
+    prompt_id: str
+    batch: str
+    job: str
+    number: int
+    worker: str
+    state: AttemptState
+    leased: float
+    changed: float
+    render_seconds: float | None
+    """From ComfyUI's own clock; nothing until it is known."""
+    failure: Failure | None
+
+
+@dataclass(frozen=True)
+class OutputRow:
+    """One file of a job."""
+
+    name: str
+    """In the bucket, within the job's folder."""
+    path: Path
+    """On this machine."""
+    key: str
+    size: int
+    sha256: str

@@ -1,0 +1,83 @@
+"""What happens after a failure: to the attempt, its job, the jobs like it, and the worker."""
+
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from videogen.batch import Job, Limits
+from videogen.board import Board
+from videogen.dispatch import Action, Waiting, after_failure, equal_jobs
+from videogen.errors import WorkerError
+from videogen.failure import AttemptFailed, Failure, FailureClass, lost_worker
+from videogen.ledger import Ledger
+from videogen.ledger_rows import AttemptRow
+from videogen.runner import Runner
+from videogen.submission import Listener
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """Does what `dispatch` decides, in the ledger first and then on the board."""
+
+    batch: str
+    limits: Limits
+    jobs: Mapping[str, Job]
+    ledger: Ledger
+    board: Board
+    listener: Listener
+    news: Callable[[], None]
+    """Called when the board has changed, so that workers that wait look at it again."""
+    lost: dict[str, str] = field(default_factory=dict)
+    """Worker → why it got no more jobs."""
+
+    async def failed(self, runner: Runner, job: Job, attempt: AttemptRow, error: AttemptFailed | WorkerError) -> None:
+        """The attempt ended badly; a `WorkerError` means that its worker is lost."""
+        name = runner.worker.name
+        reachable = isinstance(error, AttemptFailed) and error.reachable
+        failure = error.failure if isinstance(error, AttemptFailed) else lost_worker(error.message)
+        row = self.ledger.job(self.batch, job.id)
+        ended = row.attempts + (failure.kind is not FailureClass.CANCELLED)
+        decision = after_failure(failure, ended, self.limits, self.board.others(job.id, name), reachable)
+        gives_up = decision.action in (Action.GIVE_UP, Action.GIVE_UP_EQUAL)
+        end = self.ledger.lose if failure.kind is FailureClass.LOST_WORKER else self.ledger.fail
+        end(attempt.prompt_id, failure, gives_up)
+        self.listener.job_failed(name, job, failure, decision)
+        fit = not decision.drop_worker
+        if failure.kind is FailureClass.STALLED:
+            fit = await _ended(runner, attempt.prompt_id)
+        if decision.free_worker:
+            with contextlib.suppress(WorkerError):
+                await runner.comfy.free()
+        if decision.action is Action.AGAIN:
+            self.board.again(job.id, name)
+        else:
+            equal = self._equal(job, failure) if decision.action is Action.GIVE_UP_EQUAL else []
+            for other in equal:
+                self.ledger.fail_untried(self.batch, other, failure)
+                self.listener.job_failed(name, self.jobs[other], failure, decision)
+            self.board.settle([job.id, *equal])
+        if not fit:
+            self.drop(name, failure.message)
+        self.news()
+
+    def drop(self, worker: str, reason: str) -> None:
+        """The worker gets no more jobs; what an earlier run left on it waits for others."""
+        if worker not in self.board.alive:
+            return
+        for turn in self.board.drop(worker):
+            if turn.prompt_id is not None:
+                self.ledger.lose(turn.prompt_id, lost_worker(reason))
+            self.board.waiting.append(Waiting(turn.job))
+        self.lost[worker] = reason
+        self.listener.worker_lost(worker, reason)
+        self.news()
+
+    def _equal(self, job: Job, failure: Failure) -> list[str]:
+        return equal_jobs(self.jobs[job.id], failure, [self.jobs[one.job] for one in self.board.waiting])
+
+
+async def _ended(runner: Runner, prompt_id: str) -> bool:
+    try:
+        return await runner.end(prompt_id)
+    except WorkerError:
+        return False
