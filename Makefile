@@ -7,8 +7,9 @@ SHELL := bash
 export BASH_ENV := $(CURDIR)/tools/env.sh
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PYTEST_ARGS ?=
+IMAGE ?= video-gen-worker
 
-.PHONY: help pulumi setup demo test check unit bench reference lock clean
+.PHONY: help pulumi setup demo test check unit bench reference lock image image-lock master clean
 
 help: ## This list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1mmake %-10s\033[0m %s\n", $$1, $$2 } /^## / { printf "\n%s\n", substr($$0, 4) }' Makefile
@@ -45,6 +46,21 @@ lock: .venv/.ready ## Resolves requirements.lock anew.
 	@pip-compile --quiet --extra dev --generate-hashes --allow-unsafe --strip-extras --no-header --upgrade \
 		-o requirements.lock pyproject.toml
 	@sed -i '/^--/d' requirements.lock # where packages came from is this machine's matter
+
+image: .venv/.ready ## Builds the worker's image, IMAGE=… (COMFYUI_DIR=… takes your ComfyUI; docs/guides/image.md).
+	@tools/engine.sh python tools/build_image.py --tag $(IMAGE)
+
+master: ## The always-on controller and a ComfyUI in your browser, with Docker (docs/guides/master.md).
+	@tools/master.sh
+
+image-lock: .venv/.ready ## Resolves the images' locks anew, in agreement with requirements.lock.
+	@cd images/comfyui && for one in requirements standin build/tools; do \
+		uv pip compile --quiet --no-header --no-annotate --generate-hashes --upgrade \
+			--python-version 3.12 --python-platform x86_64-manylinux_2_31 \
+			--constraints ../../requirements.lock -o $$one.lock $$one.in; \
+	done
+	@uv pip compile --quiet --no-header --no-annotate --generate-hashes --upgrade --python-version 3.12 \
+		--constraints requirements.lock -o images/controller/requirements.lock pyproject.toml images/controller/requirements.in
 
 clean: ## Removes what can be made again; keeps .videogen/ (state, store) and outputs/ (your videos).
 	@rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -5,6 +5,7 @@ with the status then.
 """
 
 import hmac
+import json
 import socketserver
 import threading
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from pydantic import ValidationError
 
 from videogen.errors import ProcessError
 from videogen.lease import LeaseTerms
+from videogen.redaction import Redaction
 from videogen.secret import Secret
 from videogen.status_board import StatusBoard
 
@@ -25,10 +27,10 @@ _HEARD_WITHIN_SECONDS = 0.1
 
 
 @contextmanager
-def serving(board: StatusBoard, port: int, token: Secret) -> Iterator[None]:
+def serving(board: StatusBoard, port: int, token: Secret, redaction: Redaction | None = None) -> Iterator[None]:
     """Serves on that port of loopback meanwhile; raises `ProcessError` when it is taken."""
     try:
-        server = _Server(board, port, token)
+        server = _Server(board, port, token, redaction or Redaction([token]))
     except OSError as error:
         message = f"agent: port {port} of 127.0.0.1 is taken: {error.strerror}"
         raise ProcessError(message, "another worker on this machine? choose another port") from error
@@ -42,8 +44,8 @@ def serving(board: StatusBoard, port: int, token: Secret) -> Iterator[None]:
 
 
 class _Server(ThreadingHTTPServer):
-    def __init__(self, board: StatusBoard, port: int, token: Secret) -> None:
-        self.board = board
+    def __init__(self, board: StatusBoard, port: int, token: Secret, redaction: Redaction) -> None:
+        self.board, self._redaction = board, redaction
         self._bearer = f"Bearer {token.reveal()}".encode()
         super().__init__(("127.0.0.1", port), _Handler)
 
@@ -51,6 +53,10 @@ class _Server(ThreadingHTTPServer):
         """Without the inherited look-up of the host's name, which may wait for a name server."""
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = "127.0.0.1", self.server_address[1]
+
+    def status(self) -> str:
+        """What the board says, as JSON; a program's last words in it may have quoted a secret."""
+        return json.dumps(self._redaction.within(self.board.status().model_dump(mode="json")))
 
     def admits(self, authorization: str) -> bool:
         """Whether the header holds the token."""
@@ -78,10 +84,10 @@ class _Handler(BaseHTTPRequestHandler):
         if not self.server.admits(self.headers.get("Authorization", "")):
             self._answer(HTTPStatus.UNAUTHORIZED)
         elif (method, self.path) == ("GET", "/status"):
-            self._answer(HTTPStatus.OK, board.status().model_dump_json())
+            self._answer(HTTPStatus.OK, self.server.status())
         elif (method, self.path) == ("POST", "/stop"):
             board.end("asked through the agent")
-            self._answer(HTTPStatus.OK, board.status().model_dump_json())
+            self._answer(HTTPStatus.OK, self.server.status())
         elif (method, self.path) == ("PUT", "/lease"):
             self._renew()
         else:
@@ -98,7 +104,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(HTTPStatus.BAD_REQUEST)
             return
         self.server.board.renew(terms)
-        self._answer(HTTPStatus.OK, self.server.board.status().model_dump_json())
+        self._answer(HTTPStatus.OK, self.server.status())
 
     def _answer(self, status: HTTPStatus, body: str = "") -> None:
         data = body.encode()

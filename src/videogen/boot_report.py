@@ -3,6 +3,7 @@
 from typing import Literal
 
 from videogen.document import Schema
+from videogen.worker_sample import Peak, Sample
 
 
 class BootStep(Schema):
@@ -46,3 +47,12 @@ class WorkerStatus(Schema):
     idle_seconds: float = 0
     lease_seconds_left: float = 0
     comfyui_restarts: int = 0
+    restarts: dict[str, int] = {}
+    """How often each other program of the worker died and was started again."""
+    looked_seconds: float | None = None
+    """Since the entrypoint last looked at ComfyUI; nothing before its first look. More than some: it hangs itself."""
+    answered_seconds: float | None = None
+    """Since ComfyUI last answered such a look."""
+    peak: Peak = Peak()
+    samples: tuple[Sample, ...] = ()
+    """The last minutes, oldest first."""

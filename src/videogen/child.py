@@ -1,6 +1,7 @@
 """A program that is kept running: what it says goes to a file, it is started again when it dies, it ends in order."""
 
 import subprocess
+import threading
 import time
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
@@ -9,6 +10,8 @@ from pathlib import Path
 
 from videogen.errors import ProcessError
 
+_LOOK_SECONDS = 0.02
+_KILLED_SECONDS = 10.0
 _TAIL_BYTES = 16_384
 _TAIL_LINES = 8
 
@@ -34,6 +37,7 @@ class Child:
         log: Path,
         held: Collection[int] = (),
         patience: Patience | None = None,
+        user: str | None = None,
     ) -> None:
         self.name = name
         self.log = log
@@ -45,6 +49,8 @@ class Child:
         self._environment = dict(environment)
         self._held = tuple(held)
         self._patience = patience or Patience()
+        self._user = user
+        """Whose rights it has, and no other group's; nothing: the caller's. Only root can give it another's."""
         self._deaths: deque[float] = deque()
         log.write_bytes(b"")
         self._process = self._started()
@@ -72,14 +78,16 @@ class Child:
         self.restarts += 1
         return True
 
-    def end(self, grace_seconds: float) -> None:
-        """SIGTERM, and SIGKILL after the grace; returns when it is gone."""
+    def end(self, grace_seconds: float, hurry: threading.Event | None = None) -> None:
+        """SIGTERM, and SIGKILL after the grace or once there is a hurry; returns when it is gone."""
         self._process.terminate()
-        try:
-            self._process.wait(grace_seconds)
-        except subprocess.TimeoutExpired:
+        hurry = hurry or threading.Event()
+        deadline = time.monotonic() + grace_seconds
+        while self._process.poll() is None and time.monotonic() < deadline and not hurry.is_set():
+            hurry.wait(_LOOK_SECONDS)
+        if self._process.poll() is None:
             self._process.kill()
-            self._process.wait(grace_seconds)
+            self._process.wait(_KILLED_SECONDS)
 
     def _started(self) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
@@ -92,8 +100,11 @@ class Child:
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     pass_fds=self._held,
+                    user=self._user,
+                    group=self._user,
+                    extra_groups=None if self._user is None else [],
                 )
-            except OSError as error:
+            except (OSError, subprocess.SubprocessError) as error:  # the latter: rights that cannot be had
                 raise ProcessError(f"{self.name} cannot start: {error}") from error
 
     def _last_words(self) -> str:

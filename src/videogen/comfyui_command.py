@@ -6,8 +6,27 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from videogen.errors import InputError
-from videogen.worker_environment import PREFIX, WorkerEnvironment
+from videogen.worker_environment import WorkerEnvironment
 
+_NAMES = frozenset(("PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "SSL_CERT_FILE"))
+_FAMILIES = (
+    *(
+        "LC_",
+        "PYTHON",
+        "CUDA",
+        "NVIDIA_",
+        "NCCL_",
+        "PYTORCH_",
+        "TORCH",
+        "TRITON_",
+        "OMP_",
+        "MKL_",
+        "HIP_",
+        "ROCM",
+        "HSA_",
+    ),
+    "STANDIN_",
+)
 _GPU_DEVICES = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/kfd")
 
 
@@ -37,9 +56,13 @@ def command(settings: WorkerEnvironment, model_paths: Path) -> list[str]:
         raise InputError.of("environment: VIDEOGEN_COMFYUI_ARGUMENTS", f"cannot be split: {error}") from error
 
 
-def environment(own: Mapping[str, str]) -> dict[str, str]:
-    """ComfyUI's environment: the worker's own without its settings, among which are secrets."""
-    return {name: value for name, value in own.items() if not name.startswith(PREFIX)} | {"PYTHONUNBUFFERED": "1"}
+def environment(own: Mapping[str, str], account: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What ComfyUI may know of the worker's environment, a closed list: anything else may be a secret.
+
+    `account`: the variables of the user as whom it runs.
+    """
+    given = {name: value for name, value in own.items() if name in _NAMES or name.startswith(_FAMILIES)}
+    return {**given, **(account or {}), "PYTHONUNBUFFERED": "1"}
 
 
 def _program(checkout: Path, interpreter: Path | None) -> list[str]:

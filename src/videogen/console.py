@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from videogen.errors import InputError, VideogenError
+from videogen.redaction import Redaction
 
 
 class Console:
@@ -39,9 +40,11 @@ class Console:
             self._error(error.message, error.hint)
 
     def _error(self, message: str, hint: str | None) -> None:
-        self.err.print(Text.assemble(("error: ", "bold red"), message))
+        """Other programs' words may be in both, and in those a presigned address or a header."""
+        hidden = Redaction()
+        self.err.print(Text.assemble(("error: ", "bold red"), hidden.text(message)))
         if hint:
-            self.err.print(Text.assemble(("hint: ", "bold"), hint))
+            self.err.print(Text.assemble(("hint: ", "bold"), hidden.text(hint)))
 
     def data(self, document: Any, table: Table | None = None, lines: Sequence[str] = ()) -> None:
         """A report: the document as JSON with `--json`, else the table or the lines."""

@@ -26,11 +26,13 @@ class WorkerClock:
     started: float
     ready: float | None
     last_busy: float
+    lived: float = 0
+    """In all boots together, by whichever clock says more; what is `started` is this boot."""
 
 
 def over(terms: LeaseTerms, clock: WorkerClock) -> str | None:
     """Why the worker must end now, or nothing while it may live."""
-    if clock.now - clock.started >= terms.total * 60:
+    if max(clock.lived, clock.now - clock.started) >= terms.total * 60:
         return f"lease over: {terms.total:g} minutes"
     if clock.ready is None:
         return f"not ready within {terms.boot:g} minutes" if clock.now - clock.started >= terms.boot * 60 else None

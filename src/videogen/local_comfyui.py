@@ -4,6 +4,7 @@ Uses the standard library's client, since importing a better one costs the boot 
 """
 
 import json
+from collections.abc import Collection
 from http.client import HTTPConnection, HTTPException
 from typing import Any
 from urllib.parse import quote
@@ -37,6 +38,20 @@ class LocalComfyui:
         except (WorkerLost, WorkerRefused, LookupError, TypeError, ValueError):
             return None
 
+    def prompts(self) -> tuple[set[str], set[str]]:
+        """Ids of the prompts that run, and of those that wait."""
+        queue = self._get("/queue", _PROBE_SECONDS)
+        try:
+            running, waiting = ({str(one[1]) for one in queue[name]} for name in ("queue_running", "queue_pending"))
+        except (LookupError, TypeError) as error:
+            raise WorkerLost(f"ComfyUI: /queue: {error}") from error
+        return running, waiting
+
+    def drop(self, waiting: Collection[str]) -> None:
+        """Takes prompts that wait out of the queue; one that runs meanwhile goes on."""
+        if waiting:
+            self._ask("POST", "/queue", _PROBE_SECONDS, json.dumps({"delete": sorted(waiting)}))
+
     def folder_paths(self) -> dict[str, list[str]]:
         """Folder key → the folders in which it looks, first one first."""
         answer: dict[str, list[str]] = self._get("/internal/folder_paths", _ANSWER_SECONDS)
@@ -55,16 +70,23 @@ class LocalComfyui:
         return found
 
     def _get(self, path: str, seconds: float) -> Any:
+        body = self._ask("GET", path, seconds)
+        try:
+            return json.loads(body)
+        except ValueError as error:
+            raise WorkerLost(f"ComfyUI: {path}: {error}") from error
+
+    def _ask(self, method: str, path: str, seconds: float, body: str | None = None) -> bytes:
         connection = HTTPConnection("127.0.0.1", self.port, timeout=seconds)
         try:
-            connection.request("GET", path)
+            connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
             answer = connection.getresponse()
-            body = answer.read()
+            data = answer.read()
             if answer.status != 200:
-                said = body.decode(errors="replace")
+                said = data.decode(errors="replace")
                 raise WorkerRefused(f"ComfyUI: {path}: HTTP {answer.status}", answer.status, said)
-            return json.loads(body)
-        except (OSError, HTTPException, ValueError) as error:
+            return data
+        except (OSError, HTTPException) as error:
             raise WorkerLost(f"ComfyUI: {path}: {error}") from error
         finally:
             connection.close()

@@ -29,6 +29,7 @@ def lead(held: Collection[int] = ()) -> None:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd="/",
+            env={},  # it outlives its leader by a moment, and needs none of the leader's secrets
             pass_fds=tuple(held),
         )
     )

@@ -54,8 +54,11 @@ def _templates(folder: Path) -> jinja2.Environment:
 
 
 def template(name: str) -> jinja2.Template:
-    """A template of `templates/`, in which an unknown variable is an error."""
-    return _templates(root() / "templates").get_template(name)
+    """A template of `templates/`, in which an unknown variable is an error.
+
+    They belong to this code and lie beside it, also on a worker, which holds no whole checkout.
+    """
+    return _templates(Path(__file__).resolve().parents[2] / "templates").get_template(name)
 
 
 def shown(path: Path) -> str:

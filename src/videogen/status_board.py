@@ -4,6 +4,7 @@ import logging
 import os
 import threading
 import time
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,9 @@ from videogen import lease
 from videogen.boot_report import BootStep, ModelsProgress, WorkerStatus
 from videogen.errors import Interrupted, NotReady, VideogenError
 from videogen.lease import LeaseTerms, WorkerClock
+from videogen.worker_sample import Peak, Sample
 
+SAMPLES = 60
 log = logging.getLogger(__name__)
 
 
@@ -27,11 +30,23 @@ class StatusBoard:
         self.stop = threading.Event()
         self.error: VideogenError | None = None
         """Why it failed."""
+        self.why: str | None = None
+        """Why it ends, when it did not fail."""
+        self.signalled = threading.Event()
+        """A signal asked for the end."""
+        self.hurry = threading.Event()
+        """A second one did: nothing is worth a wait any more."""
+        self.lived: Callable[[], float] = lambda: time.monotonic() - started
+        """Seconds since the worker's first start; a container's later starts count from there, too."""
         self._worker, self._manifest, self._terms, self._started = worker, manifest, terms, started
         self._state: Literal["booting", "ready", "failed", "ending"] = "booting"
         self._steps = [BootStep(name="Python starts", began=0, seconds=time.monotonic() - started)]
+        self._restarts: Counter[str] = Counter()
+        self._looked: float | None = None
+        self._answered: float | None = None
+        self._samples: deque[Sample] = deque(maxlen=SAMPLES)
+        self._peak = Peak()
         self._models: ModelsProgress | None = None
-        self._restarts = 0
         self._ready: float | None = None
         self._busy = False
         self._last_busy = started
@@ -72,19 +87,29 @@ class StatusBoard:
         with self._writing:
             if not self.stop.is_set():
                 self._state = "ready"
-                self._ready = self._ready or time.monotonic()
+                self._looked = self._answered = time.monotonic()
+                self._ready = self._ready or self._looked
                 self._log("ready", state="ready")
 
-    def restarting(self, restarts: int) -> None:
-        """Closes the gate while ComfyUI starts again, for the how-manieth time."""
+    def restarting(self, name: str) -> None:
+        """A program of the worker died and starts again; the gate is closed until `ready`."""
         with self._writing:
-            self._restarts = restarts
+            self._restarts[name] += 1
             self._state = self._state if self.stop.is_set() else "booting"
-            self._log(f"ComfyUI died and was started again, {restarts} in all", restarts=restarts)
+            count = self._restarts[name]
+            self._log(f"{name} died and was started again, {count} in all", restarted=name, restarts=count)
+
+    def sampled(self, sample: Sample) -> None:
+        """Keeps a sample, and forgets the oldest of many."""
+        with self._writing:
+            self._samples.append(sample)
+            self._peak = self._peak.with_sample(sample)
 
     def queue(self, remaining: int | None) -> None:
-        """Notes how many prompts run or wait; not knowing changes nothing."""
+        """Notes a look at ComfyUI: how many prompts run or wait; nothing when it did not say, which changes nothing."""
         with self._writing:
+            self._looked = time.monotonic()
+            self._answered = self._answered if remaining is None else self._looked
             self._busy = self._busy if remaining is None else remaining > 0
             self._last_busy = time.monotonic() if self._busy else self._last_busy
 
@@ -100,10 +125,19 @@ class StatusBoard:
         """The worker shall end in order."""
         with self._writing:
             if not self.stop.is_set():
-                self._state = "ending"
+                self._state, self.why = "ending", why
                 self._log(f"ending: {why}", state="ending", why=why)
             self._asked_to_end.set()
             self.stop.set()
+
+    def signal(self, name: str) -> None:
+        """A signal asks for the end; the second one does not want to wait."""
+        with self._writing:
+            if self.signalled.is_set():
+                self._log(f"{name} again: no more waiting", signal=name)
+                self.hurry.set()
+            self.signalled.set()
+            self.end(name)
 
     def renew(self, terms: LeaseTerms) -> None:
         """Other terms hold from now on, counted from the worker's start."""
@@ -139,12 +173,17 @@ class StatusBoard:
                 error=self.error.message if self.error else None,
                 hint=self.error.hint if self.error else None,
                 idle_seconds=clock.now - max(clock.ready, clock.last_busy) if clock.ready else 0,
-                lease_seconds_left=max(0.0, self._terms.total * 60 - (clock.now - clock.started)),
-                comfyui_restarts=self._restarts,
+                lease_seconds_left=max(0.0, self._terms.total * 60 - max(clock.lived, clock.now - clock.started)),
+                comfyui_restarts=self._restarts["ComfyUI"],
+                restarts={name: count for name, count in self._restarts.items() if name != "ComfyUI"},
+                looked_seconds=clock.now - self._looked if self._looked else None,
+                answered_seconds=clock.now - self._answered if self._answered else None,
+                peak=self._peak,
+                samples=tuple(self._samples),
             )
 
     def _clock(self) -> WorkerClock:
-        return WorkerClock(time.monotonic(), self._started, self._ready, self._last_busy)
+        return WorkerClock(time.monotonic(), self._started, self._ready, self._last_busy, self.lived())
 
     def _log(self, text: str, detail: str = "", **facts: object) -> None:
         line = f"{time.monotonic() - self._started:7.2f} s  {text}{', ' if detail else ''}{detail}"

@@ -49,6 +49,11 @@ def receipt_key(machine: str) -> str:
     return f"receipts/{machine}.json"
 
 
+def log_key(worker: str, boot: int, number: int) -> str:
+    """Where a part of a worker's log lies in the outputs bucket; `boot` counts its starts, `number` the parts."""
+    return f"logs/{worker}/{boot}-{number:05}.jsonl.gz"
+
+
 class Store:
     """A store and the names of its two buckets; may be used from many threads.
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
@@ -14,6 +14,8 @@ from videogen.secret import Secret
 from videogen.stack_outputs import Store, StoreAccess
 
 PREFIX = "VIDEOGEN_"
+
+Port = Annotated[int, Field(gt=0, lt=65536)]
 
 
 class WorkerEnvironment(Schema):
@@ -41,8 +43,8 @@ class WorkerEnvironment(Schema):
 
     token: Secret
     """What a caller of the agent must present as bearer."""
-    comfyui_port: int
-    agent_port: int
+    comfyui_port: Port
+    agent_port: Port
     comfyui_dir: Path | None = None
     """A ComfyUI checkout to run; nothing: the stand-in."""
     comfyui_python: Path | None = None
@@ -51,6 +53,36 @@ class WorkerEnvironment(Schema):
     """A folder of custom nodes beside those of the checkout."""
     comfyui_arguments: str = ""
     """Further flags of ComfyUI, as in a shell."""
+
+    gateway_port: Port | None = None
+    """Where the gateway listens on all addresses, and with it the accounts `comfy` and `gateway` are used; nothing: a
+    local worker, which has neither gateway nor sshd."""
+    upload_limit_mb: int = Field(2048, ge=1)
+    """The largest body that the gateway takes."""
+    ssh_port: Port = 2222
+    ssh_public_keys: str = ""
+    """Who may log in, one key a line; nothing: no sshd."""
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    """Both, for a gateway that speaks TLS itself; nothing: the provider's proxy does."""
+
+    repository: str = ""
+    """Address of the git repository that `<root>/repos/video-gen` is a checkout of; nothing: what the image holds."""
+    repository_ref: str = ""
+    """Its commit, tag or branch."""
+    repository_key: Secret | None = None
+    """A private key that may read it; line ends may be written as `\\n`."""
+    repository_update: bool = False
+    """Whether what is there already is fetched anew at each boot."""
+
+    disk_floor_gb: float = Field(0.5, ge=0)
+    """With less than this free for outputs, a worker fails before its jobs do."""
+    log_ship_seconds: float = Field(60, ge=0)
+    """How often what was logged goes to the bucket; 0: never."""
+    drain_seconds: float = Field(4, ge=0)
+    """At an end in order, how long the prompt that runs may go on. Docker kills after 10 seconds, RunPod after 5."""
+    restarts_bill: bool = False
+    """A container that exits is started again and costs on; so is it on RunPod, with or without this variable."""
 
     lease_minutes: Minutes
     idle_minutes: Minutes
@@ -86,6 +118,11 @@ class WorkerEnvironment(Schema):
         return () if self.lock_fd is None else (self.lock_fd,)
 
     @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """Whatever no log may show."""
+        return tuple(value for name in type(self).model_fields if isinstance(value := getattr(self, name), Secret))
+
+    @property
     def lease(self) -> LeaseTerms:
         """What the worker is granted."""
         return LeaseTerms(total=self.lease_minutes, idle=self.idle_minutes, boot=self.boot_minutes)
@@ -102,6 +139,12 @@ class WorkerEnvironment(Schema):
             )
             values[PREFIX + name.upper()] = text
         return values
+
+
+def exits_bill(environment: Mapping[str, str]) -> bool:
+    """Whether a container with this environment is started again when it exits; asked also where `read` has failed."""
+    said = environment.get(f"{PREFIX}RESTARTS_BILL", "").lower()
+    return bool(environment.get("RUNPOD_POD_ID")) or said not in ("", "0", "false", "no", "off")
 
 
 def read(environment: Mapping[str, str]) -> WorkerEnvironment:

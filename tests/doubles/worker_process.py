@@ -91,6 +91,7 @@ def settings(server: S3Server, disk: Path, digest: str, **more: Any) -> WorkerEn
         "idle_minutes": 10.0,
         "boot_minutes": 1.0,
         "linger_seconds": 0.5,
+        "log_ship_seconds": 0,
     }
     return WorkerEnvironment.model_validate(values | more)
 

@@ -72,5 +72,9 @@ def test_no_checkout(tmp_path: Path) -> None:
 
 
 def test_environment() -> None:
-    """ComfyUI gets the worker's environment without the worker's settings."""
-    assert comfyui_command.environment({"PATH": "/bin", **VARIABLES}) == {"PATH": "/bin", "PYTHONUNBUFFERED": "1"}
+    """ComfyUI gets what programs need, none of the worker's settings, and no key that a cloud injects."""
+    own = {"PATH": "/bin", "CUDA_VISIBLE_DEVICES": "1", "RUNPOD_API_KEY": "s3cr3t", "AWS_SECRET_ACCESS_KEY": "s3cr3t"}
+
+    assert comfyui_command.environment({**own, **VARIABLES}, {"HOME": "/home/comfy"}) == {
+        "PATH": "/bin", "CUDA_VISIBLE_DEVICES": "1", "HOME": "/home/comfy", "PYTHONUNBUFFERED": "1"
+    }  # fmt: skip

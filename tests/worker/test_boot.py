@@ -45,7 +45,7 @@ def test_cold_then_warm(s3: S3Server, tmp_path: Path) -> None:
     assert "2 fetched (8.2 kB)" in details(first)["models"]
     assert "2 present, 0 verified, 0 fetched" in details(second)["models"]
     assert set(details(second)) == {
-        "Python starts", "folders", "manifest", "model paths", "ComfyUI starts", "ComfyUI answers", "models",
+        "Python starts", "folders", "lease", "manifest", "model paths", "ComfyUI starts", "ComfyUI answers", "models",
         "ComfyUI lists the models",
     }  # fmt: skip
     assert all(step.seconds is not None and step.seconds < 10 for step in second.steps)

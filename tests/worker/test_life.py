@@ -160,6 +160,38 @@ def test_new_lease(one: WorkerProcess) -> None:
     assert one.ends(5) == 0
 
 
+def test_samples_and_heartbeat(one: WorkerProcess) -> None:
+    """The status holds samples of the machine, and when ComfyUI was looked at last."""
+    status = one.until(lambda status: bool(status.samples) and status.answered_seconds is not None)
+
+    assert 0 < status.samples[-1].memory_used < status.samples[-1].memory_total
+    assert status.samples[-1].disk_free > 0
+    assert status.peak.memory_used >= status.samples[-1].memory_used
+    assert status.looked_seconds is not None
+    assert status.looked_seconds <= (status.answered_seconds or 0) < 5
+
+
+def test_hanging_comfyui(one: WorkerProcess) -> None:
+    """A ComfyUI that does not answer is looked at all the same, and the status says since when."""
+    os.kill(one.comfyui(), signal.SIGSTOP)
+    one.until(lambda status: (status.answered_seconds or 0) > (status.looked_seconds or 0) + 2)
+    os.kill(one.comfyui(), signal.SIGCONT)
+    one.until(lambda status: status.answered_seconds == status.looked_seconds)
+
+
+def test_disk_floor(s3: S3Server, tmp_path: Path) -> None:
+    """A disk with less free than the floor fails the worker before its jobs fail, and the status says so."""
+    wanted = settings(s3, tmp_path / "disk", fill(s3, manifest_text()), disk_floor_gb=10**6)
+    with worker(wanted, tmp_path / "w") as one:
+        status = one.failed()
+        code = one.ends()
+
+    assert code == 1
+    assert status.error
+    assert "the floor is 1000.0 TB" in status.error
+    assert status.hint == "take a larger disk, or free space"
+
+
 def test_failed_worker_lingers(s3: S3Server, tmp_path: Path) -> None:
     """A failed worker answers as long as it was told to, and no longer once somebody asks it to end."""
     wanted = settings(s3, tmp_path / "disk", "0" * 64, linger_seconds=30)

@@ -16,6 +16,7 @@ NAME = "local"
 GPU = "this machine"
 
 _GRACE_SECONDS = 20.0
+_DRAIN_SECONDS = 8.0
 _END_SECONDS = 40.0
 
 _choosing = threading.Lock()
@@ -156,6 +157,8 @@ def _environment(spec: WorkerSpec, name: str, disk: Path, ports: dict[str, int])
         comfyui_python=Path(source.python) if source.python else None,
         comfyui_custom_nodes=Path(source.custom_nodes) if source.custom_nodes else None,
         comfyui_arguments=source.arguments,
+        drain_seconds=_DRAIN_SECONDS,
+        log_ship_seconds=0,  # its log is on this machine already
         lease_minutes=spec.lease.total,
         idle_minutes=spec.lease.idle,
         boot_minutes=spec.lease.boot,

@@ -1,0 +1,3 @@
+"""The version, where ComfyUI says it, too."""
+
+__version__ = "0.38.1+standin"
