@@ -7,6 +7,8 @@ download (docs/decisions/0010). Where a disk refuses, the same calls go through 
 import errno
 import fcntl
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from videogen.disk import begin_writeback
@@ -27,13 +29,7 @@ class DirectFile:
         """Writes the buffer's first `count` bytes at an offset; the buffer has room up to the next multiple."""
         start, left = at, buffer[: -(-count // ALIGNMENT) * ALIGNMENT if self._direct else count]
         while left:
-            try:
-                written = os.pwrite(self._handle, left, at)
-            except OSError as error:
-                if error.errno != errno.EINVAL or not self._direct:
-                    raise
-                self._go_through_the_cache()
-                continue
+            written = self._asked(partial(os.pwrite, self._handle, left, at))
             left, at = left[written:], at + written
         if not self._direct:
             begin_writeback(self._handle, start, count)
@@ -41,7 +37,7 @@ class DirectFile:
     def read(self, buffer: memoryview, count: int, at: int) -> bool:
         """Whether the file had `count` bytes at that offset for the buffer, which has room up to the next multiple."""
         room = buffer[: -(-count // ALIGNMENT) * ALIGNMENT]
-        return os.preadv(self._handle, [room], at) >= count
+        return self._asked(partial(os.preadv, self._handle, [room], at)) >= count
 
     def settle(self) -> None:
         """Makes the bytes survive power loss."""
@@ -58,9 +54,16 @@ class DirectFile:
             os.close(self._handle)
             self._handle = -1
 
-    def _go_through_the_cache(self) -> None:
+    def _asked(self, call: Callable[[], int]) -> int:
+        """What the disk answers; through the cache from the first refusal on."""
+        try:
+            return call()
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise  # two threads may be refused at once: who comes second only asks again
         self._direct = False
         fcntl.fcntl(self._handle, fcntl.F_SETFL, fcntl.fcntl(self._handle, fcntl.F_GETFL) & ~_DIRECT)
+        return call()
 
 
 _DIRECT = getattr(os, "O_DIRECT", 0)

@@ -90,6 +90,16 @@ def test_a_disk_that_refuses_is_written_through_the_cache(tmp_path: Path, buffer
     assert (tmp_path / "file").read_bytes() == b"x" * PIECE
 
 
+def test_a_disk_that_refuses_is_read_through_the_cache(tmp_path: Path) -> None:
+    """What an earlier download left is read from such a disk, too, before anything is written to it."""
+    (tmp_path / "file").write_bytes(b"x" * PIECE)
+    file = DirectFile(tmp_path / "file", PIECE)
+    with memoryview(bytearray(PIECE + 1)) as odd:
+        assert file.read(odd[1:], PIECE, 0)
+        assert odd[1:] == b"x" * PIECE
+    file.close()
+
+
 def is_cached(path: Path) -> bool:
     """Whether its first page can be read without asking the disk; ask once, since to ask begins a read."""
     handle = os.open(path, os.O_RDONLY)
