@@ -173,9 +173,11 @@ def network(engine: None) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def bucket(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Container]:
     """An S3 server in a container, for all workers of the session."""
-    with networking() as name, S3Container(tmp_path_factory.mktemp("s3"), image, name) as server:
-        server.store()
-        yield server
+    with networking() as name:
+        server = S3Container(tmp_path_factory.mktemp("s3"), image, name)
+        with server:
+            server.store()
+            yield server
 
 
 @pytest.fixture(scope="session")
