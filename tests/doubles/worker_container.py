@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import httpx
 
 from tests.doubles.s3_server import S3Server, rclone
 from tests.doubles.worker_process import settings
-from videogen import port
+from videogen import port, stack_outputs
 from videogen.boot_report import WorkerStatus
 from videogen.secret import Secret
 from videogen.worker_environment import WorkerEnvironment
@@ -21,9 +20,20 @@ from videogen.worker_environment import WorkerEnvironment
 if TYPE_CHECKING:  # that module starts what is here
     from tests.image.conftest import Container, Start
 
-TOKEN = Secret("a-token-of-the-tests-0123456789")
+CANARY = "canary-6b1f0c"
+"""Part of every secret of these workers, so that whoever looks for it finds all of them."""
+TOKEN = Secret(f"{CANARY}-token-0123456789")
 ENTRYPOINT = "/usr/bin/tini -- /opt/venv/bin/python /opt/video-gen/images/comfyui/entrypoint.py"
 DEADLINE = 40.0
+_PROGRAMS = {
+    "tini": "tini",
+    "entrypoint.py": "entrypoint",
+    "kill -KILL 0": "guard",
+    "comfyui/main.py": "ComfyUI",
+    "nginx": "gateway",
+    "sshd": "sshd",
+}
+"""Part of a command line → what the worker calls that program."""
 
 
 class S3Container(S3Server):
@@ -33,6 +43,7 @@ class S3Container(S3Server):
 
     def __init__(self, folder: Path, image: str, network: str) -> None:
         super().__init__(folder)
+        self.access = stack_outputs.StoreAccess(key=Secret(f"{CANARY}-key"), secret=Secret(f"{CANARY}-secret"))
         self.image, self.network, self.id = image, network, ""
 
     def start(self) -> None:
@@ -137,7 +148,7 @@ class WorkerContainer:
         self.container.until(lambda: self.container.logs().count(words) >= times, seconds)
 
     def processes(self) -> dict[str, list[tuple[int, str]]]:
-        """Command's first words by name of program → process number and user, of all but the asking ones."""
+        """Name of each program → process number and user of its processes; those of `docker exec` are left out."""
         found: dict[str, list[tuple[int, str]]] = {}
         for one in self.container.run("ps", "-eo", "pid=,ppid=,user=,args=").stdout.splitlines():
             number, parent, user, words = one.split(None, 3)
@@ -152,12 +163,7 @@ class WorkerContainer:
 
 
 def _program(words: str) -> str:
-    for part, name in (
-        ("tini", "tini"), ("entrypoint.py", "entrypoint"), ("comfyui/main.py", "ComfyUI"), ("nginx", "gateway"), ("sshd", "sshd")
-    ):  # fmt: skip
-        if part in words:
-            return name
-    return words
+    return next((name for part, name in _PROGRAMS.items() if part in words), words)
 
 
 def rent(
