@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.doubles import studio
@@ -95,6 +96,16 @@ def test_proven_ready_then_renders(worker: WorkerContainer, bucket: S3Container,
     assert (done.done, done.failed) == (1, 0)
     assert check_video(tmp_path / "videos" / "walk" / f"{what.jobs[0].id}.mp4", Expected(64, 64, 5, 16)) == []
     assert heard.words("progress")
+
+
+def test_health(worker: WorkerContainer, image: str) -> None:
+    """Without a token only the gateway's health is told, and not by Docker: the image has no check of its own."""
+    worker.ready()
+    answers = [httpx.get(f"{worker.url}{path}", trust_env=False) for path in ("/healthz", "/videogen/status")]
+
+    assert [answer.status_code for answer in answers] == [200, 401]
+    assert answers[0].json() == {"gateway": "ok"}
+    assert "Healthcheck" not in json.loads(docker("inspect", "--format", "{{json .Config}}", image))
 
 
 def test_large_upload(worker: WorkerContainer) -> None:
