@@ -178,8 +178,10 @@ def live(
             children.append(door)
             wait_open(door, shell.port, board)
     with board.step("manifest"):
-        text = disk.manifest_text(settings.manifest, settings.store, settings.store_access, board.stop)
-        wanted = manifest.parse(text, "manifest").select(settings.phase)
+        asked = (settings.manifest, settings.store, settings.store_access, board.stop)
+        reading = ThreadPoolExecutor(1).submit(disk.manifest_text, *asked)  # a silent store is waited for in minutes
+        wait_until(reading.done, children, board)
+        wanted = manifest.parse(reading.result(), "manifest").select(settings.phase)
     with board.step("model paths"):
         paths_file = disk.root / model_paths.NAME
         paths = model_paths.render(wanted, disk.models, settings.comfyui_custom_nodes)

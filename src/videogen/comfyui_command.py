@@ -44,6 +44,7 @@ def command(settings: WorkerEnvironment, model_paths: Path) -> list[str]:
         f"--output-directory={root / 'outputs'}",
         f"--temp-directory={root}",  # it appends `temp`, and empties that at each start
         f"--user-directory={root / 'user'}",
+        f"--max-upload-size={settings.upload_limit_mb}",  # its own is 100 MB, less than the gateway's
         "--disable-auto-launch",
     ]
     program = [sys.executable, "-m", "videogen.standin"]

@@ -19,6 +19,8 @@ from typing import Any, Protocol
 import pytest
 import testinfra
 
+from tests.doubles.worker_container import S3Container
+
 ROOT = Path(__file__).resolve().parents[2]
 STARTED = "engine ready"
 BUILD_SECONDS = 400
@@ -152,13 +154,30 @@ def image(engine: None) -> str:
     return name
 
 
-@pytest.fixture
-def network(engine: None) -> Iterator[str]:
-    """A network of this test's own, in which containers know each other by name (`options=["--name", …]`)."""
+@contextlib.contextmanager
+def networking() -> Iterator[str]:
+    """A network in which containers know each other by name (`options=["--name", …]`)."""
     name = f"videogen-test-{uuid.uuid4().hex[:12]}"
     docker("network", "create", name)
     yield name
     docker("network", "rm", name)
+
+
+@pytest.fixture
+def network(engine: None) -> Iterator[str]:
+    """A network of this test's own."""
+    with networking() as name:
+        yield name
+
+
+@pytest.fixture(scope="session")
+def bucket(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Container]:
+    """An S3 server in a container, for all workers of the session."""
+    with networking() as name:
+        server = S3Container(tmp_path_factory.mktemp("s3"), image, name)
+        with server:
+            server.store()
+            yield server
 
 
 @pytest.fixture(scope="session")

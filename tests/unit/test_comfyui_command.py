@@ -39,6 +39,14 @@ def test_stand_in(tmp_path: Path) -> None:
     assert argv[-2:] == ["--reserve-vram", "1.5"]
 
 
+def test_upload_limit(tmp_path: Path) -> None:
+    """ComfyUI takes whatever the gateway lets through: both have one limit."""
+    more = {"VIDEOGEN_UPLOAD_LIMIT_MB": "300"}
+
+    assert "--max-upload-size=300" in comfyui_command.command(settings(tmp_path, **more), tmp_path / "paths.yaml")
+    assert "--max-upload-size=2048" in comfyui_command.command(settings(tmp_path), tmp_path / "paths.yaml")
+
+
 @pytest.mark.parametrize(
     ("known", "wanted", "unwanted"),
     [

@@ -221,6 +221,20 @@ def test_never_ready(s3: S3Server, tmp_path: Path) -> None:
     assert status.error == "not ready within 0.03 minutes"
 
 
+def test_silent_store(s3: S3Server, tmp_path: Path) -> None:
+    """A store that takes connections and says nothing costs a boot no more than its minutes."""
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        endpoint = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        wanted = settings(s3, tmp_path / "disk", "0" * 64, boot_minutes=0.03, store_endpoint=endpoint)
+        with worker(wanted, tmp_path / "w") as one:
+            status = one.failed()
+            code = one.ends()
+
+    assert code == 1
+    assert status.error == "not ready within 0.03 minutes"
+    assert status.steps[-1].name == "manifest"
+
+
 def test_store_away_for_a_while(s3: S3Server, tmp_path: Path) -> None:
     """A store that comes back while the worker boots is only a delay."""
     digest = fill(s3, manifest_text())

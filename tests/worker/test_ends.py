@@ -70,6 +70,7 @@ def test_each_step(s3: S3Server, tmp_path: Path, step: str) -> None:
             kept.write_text(text)
         with worker(settings(s3, tmp_path / "disk", digest, **more), tmp_path / "w", **variables) as one:
             one.until(lambda now: any(found.name == step and found.seconds is None for found in now.steps))
+            time.sleep(1)  # until it really waits
             one.process.terminate()
 
             assert one.ends(6) == 0

@@ -21,11 +21,11 @@ def main() -> int:
 
 
 async def _serve(options: Options, faults: Faults) -> int:
+    for fault in faults.take_named("slow_start"):
+        await asyncio.sleep(fault.seconds)  # a signal ends it at once, as it does ComfyUI while that imports
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    for fault in faults.take_named("slow_start"):
-        await asyncio.sleep(fault.seconds)
     async with serving(options, faults) as (address, work):
         log.info("This is a stand-in for ComfyUI: it draws, it does not generate.")
         log.info("To see the GUI go to: %s", address)
