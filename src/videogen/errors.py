@@ -13,7 +13,8 @@
     │   └── WrongHash           bytes arrived, but not the ones that were named
     ├── OriginError             where a model comes from did not give it
     ├── DiskFull
-    ├── CloudError              whoever rents out workers refused or failed
+    ├── CloudError              whoever rents out workers refused or failed; another candidate is of no use
+    │   ├── NoCapacity          this candidate cannot be had now, or only for more than its ceiling; another one may
     │   └── CloudUnknown        it gave no answer to rely on: neither "alive" nor "gone" may be concluded
     ├── NotReady                a worker did not prove itself ready in time
     ├── ProcessError            a process on this machine did not start or did not end
@@ -119,6 +120,10 @@ class DiskFull(VideogenError):
 
 class CloudError(VideogenError):
     """The cloud refused or failed."""
+
+
+class NoCapacity(CloudError):
+    """One candidate cannot be had now, or only above its price ceiling; nothing was created."""
 
 
 class CloudUnknown(CloudError):

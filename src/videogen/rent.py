@@ -42,7 +42,7 @@ class Renter:
             raise Interrupted("stopped before anything was rented")
         name = f"{spec.stack}-{spec.slot}-{secrets.token_hex(4)}"
         try:
-            machine = self.cloud.create(spec, name)
+            machine = self.cloud.create(spec, self.cloud.candidates(spec)[0], name)
         except CloudError as error:
             raise self._undone(name, "it could not be created", error) from error
         try:

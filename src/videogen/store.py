@@ -49,6 +49,21 @@ def receipt_key(machine: str) -> str:
     return f"receipts/{machine}.json"
 
 
+def rent_record_key(machine: str) -> str:
+    """Where it was written down, in the outputs bucket, before a machine was created."""
+    return f"rented/{machine}.json"
+
+
+def heartbeat_key(machine: str) -> str:
+    """Where a worker says in the outputs bucket that it lives; when it did so last, the store knows."""
+    return f"heartbeats/{machine}.json"
+
+
+def last_word_key(machine: str) -> str:
+    """Where a worker says in the outputs bucket why it ends itself, just before it does."""
+    return f"last-words/{machine}.json"
+
+
 def log_key(worker: str, boot: int, number: int) -> str:
     """Where a part of a worker's log lies in the outputs bucket; `boot` counts its starts, `number` the parts."""
     return f"logs/{worker}/{boot}-{number:05}.jsonl.gz"

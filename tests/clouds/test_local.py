@@ -16,7 +16,7 @@ from videogen.errors import CloudError, CloudUnknown
 
 def test_a_created_machine_is_listed_with_its_tag(cloud: LocalCloud, spec: WorkerSpec) -> None:
     """What was created is in the list of its stack, and in no other."""
-    made = cloud.create(spec, "dev-1-a")
+    made = cloud.create(spec, cloud.candidates(spec)[0], "dev-1-a")
 
     assert cloud.machines("dev") == (made,)
     assert cloud.machines("other") == ()
@@ -30,7 +30,7 @@ def test_the_worker_gets_its_environment_and_nothing_of_ours(
     monkeypatch.setenv("VIDEOGEN_MANIFEST", "mine.yaml")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "account")
     store = spec.store.model_copy(update={"checksums": "none", "floor_mbit": 80.0})
-    made = cloud.create(dataclasses.replace(spec, store=store), "dev-1-a")
+    made = cloud.create(dataclasses.replace(spec, store=store), cloud.candidates(spec)[0], "dev-1-a")
     assert soon((state / "disks" / "1" / "ready").exists)
     pid = str(pid_of(state / "processes" / made.name))
     environment = dict(
@@ -47,7 +47,7 @@ def test_the_worker_gets_its_environment_and_nothing_of_ours(
 
 def test_a_killed_worker_has_exited(cloud: LocalCloud, spec: WorkerSpec, state: Path) -> None:
     """A machine whose worker was killed is still listed, as exited, until it is ended."""
-    made = cloud.create(spec, "dev-1-a")
+    made = cloud.create(spec, cloud.candidates(spec)[0], "dev-1-a")
     assert soon((state / "disks" / "1" / "ready").exists)
     os.killpg(pid_of(state / "processes" / made.name), signal.SIGKILL)
 
@@ -61,7 +61,7 @@ def test_a_killed_worker_has_exited(cloud: LocalCloud, spec: WorkerSpec, state: 
 
 def test_a_worker_whose_child_is_left_has_exited(cloud: LocalCloud, spec: WorkerSpec, state: Path) -> None:
     """A worker whose entrypoint died does nothing any more, even if a child of it lives; its end reaches the child."""
-    made = cloud.create(spec, "dev-1-a")
+    made = cloud.create(spec, cloud.candidates(spec)[0], "dev-1-a")
     assert soon((state / "disks" / "1" / "ready").exists)
     os.kill(pid_of(state / "processes" / made.name), signal.SIGKILL)
 
@@ -73,17 +73,17 @@ def test_a_worker_whose_child_is_left_has_exited(cloud: LocalCloud, spec: Worker
 
 def test_two_workers_never_share_a_disk(cloud: LocalCloud, spec: WorkerSpec) -> None:
     """While a worker runs on a slot's disk, a second one is refused; another slot is fine."""
-    cloud.create(spec, "dev-1-a")
+    cloud.create(spec, cloud.candidates(spec)[0], "dev-1-a")
 
     with pytest.raises(CloudError, match="dev-1-a still runs on the disk of slot 1"):
-        cloud.create(spec, "dev-1-b")
-    cloud.create(dataclasses.replace(spec, slot="2"), "dev-2-a")
+        cloud.create(spec, cloud.candidates(spec)[0], "dev-1-b")
+    cloud.create(dataclasses.replace(spec, slot="2"), cloud.candidates(spec)[0], "dev-2-a")
     assert len(cloud.machines("dev")) == 2
 
 
 def test_the_log_says_who_ended_it_and_why(cloud: LocalCloud, spec: WorkerSpec) -> None:
     """After the end the log is kept, with the reason as its last words."""
-    ended = cloud.end(cloud.create(spec, "dev-1-a").name, why="destroyed", by="pulumi")
+    ended = cloud.end(cloud.create(spec, cloud.candidates(spec)[0], "dev-1-a").name, why="destroyed", by="pulumi")
 
     assert ended is not None
     assert "ended by pulumi: destroyed" in Path(ended.log).read_text()
@@ -91,7 +91,7 @@ def test_the_log_says_who_ended_it_and_why(cloud: LocalCloud, spec: WorkerSpec) 
 
 def test_a_record_that_cannot_be_read_is_unknown(cloud: LocalCloud, spec: WorkerSpec, state: Path) -> None:
     """An odd record makes the whole list unknown, never shorter, and its machine unknown, never gone."""
-    cloud.create(spec, "dev-1-a")
+    cloud.create(spec, cloud.candidates(spec)[0], "dev-1-a")
     record = state / "processes" / "dev-1-a" / "process.json"
     text = record.read_text()
     record.write_text("not json")
@@ -107,7 +107,7 @@ def test_a_record_that_cannot_be_read_is_unknown(cloud: LocalCloud, spec: Worker
 
 def test_an_odd_record_stops_no_end_of_another(cloud: LocalCloud, spec: WorkerSpec, state: Path) -> None:
     """A machine is ended whatever the records of others say."""
-    cloud.create(spec, "dev-1-a")
+    cloud.create(spec, cloud.candidates(spec)[0], "dev-1-a")
     odd = state / "processes" / "odd"
     odd.mkdir()
     (odd / "process.json").write_text("not json")

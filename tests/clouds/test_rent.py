@@ -13,7 +13,7 @@ import pytest
 
 from tests.clouds.test_process import pid_of, soon
 from videogen import local_store, receipts
-from videogen.clouds import Ended, Machine, WorkerSpec
+from videogen.clouds import Candidate, Ended, Machine, Volume, WorkerSpec
 from videogen.clouds.local import LocalCloud
 from videogen.errors import CloudUnknown, Interrupted, NotReady, WorkerError
 from videogen.local_store import LocalStore
@@ -84,8 +84,8 @@ def test_an_end_leaves_a_receipt_that_never_changes(renter: Renter, spec: Worker
 
 def test_a_machine_of_an_attempt_that_died_is_ended_first(renter: Renter, spec: WorkerSpec, store: StoreClient) -> None:
     """What already carries the tag is ended, with a receipt, before a new machine is made; other slots are let be."""
-    left = renter.cloud.create(spec, "dev-1-left")
-    other = renter.cloud.create(dataclasses.replace(spec, slot="2"), "dev-2-other")
+    left = renter.cloud.create(spec, renter.cloud.candidates(spec)[0], "dev-1-left")
+    other = renter.cloud.create(dataclasses.replace(spec, slot="2"), renter.cloud.candidates(spec)[0], "dev-2-other")
     machine, _ = renter.rent(spec, ready, GO, print)
 
     assert {one.name for one in renter.cloud.machines("dev")} == {machine.name, other.name}
@@ -158,7 +158,7 @@ def test_a_machine_that_exited_is_gone_with_a_receipt(
     """A worker that ended by itself is found gone, and what it cost is counted to its end."""
     (state / "disks" / "1").mkdir(parents=True)
     (state / "disks" / "1" / "broken").touch()
-    machine = renter.cloud.create(spec, "dev-1-a")
+    machine = renter.cloud.create(spec, renter.cloud.candidates(spec)[0], "dev-1-a")
     assert soon(lambda: renter.cloud.machines("dev")[0].state == "exited")
 
     assert renter.look(machine) is None
@@ -188,19 +188,31 @@ def test_a_store_that_is_down_does_not_stop_an_end(
 class Silent:
     """A cloud that does not answer."""
 
-    def machines(self, _stack: str) -> tuple[Machine, ...]:
+    def machines(self, _stack: str | None = None) -> tuple[Machine, ...]:
         """No answer."""
         raise CloudUnknown("no answer")
 
-    def create(self, _spec: WorkerSpec, _name: str) -> Machine:
+    def candidates(self, _spec: WorkerSpec, /) -> tuple[Candidate, ...]:
         """No answer."""
         raise CloudUnknown("no answer")
 
-    def get(self, _name: str) -> Machine | None:
+    def billed(self, _machine: Machine, /) -> Decimal | None:
         """No answer."""
         raise CloudUnknown("no answer")
 
-    def end(self, name: str, *, why: str, by: str) -> Ended | None:
+    def volumes(self) -> tuple[Volume, ...]:
+        """No answer."""
+        raise CloudUnknown("no answer")
+
+    def create(self, _spec: WorkerSpec, _candidate: Candidate, _name: str) -> Machine:
+        """No answer."""
+        raise CloudUnknown("no answer")
+
+    def get(self, _name: str, _known: Machine | None = None) -> Machine | None:
+        """No answer."""
+        raise CloudUnknown("no answer")
+
+    def end(self, name: str, *, why: str, by: str, known: Machine | None = None) -> Ended | None:
         """No answer."""
         raise CloudUnknown(f"no answer when {by} ends {name}: {why}")
 

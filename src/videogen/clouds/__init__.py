@@ -40,6 +40,36 @@ class WorkerSpec:
 
 
 @dataclass(frozen=True)
+class Candidate:
+    """One way to rent: a GPU, in a place or wherever there is one, for at most so much."""
+
+    gpu: str
+    """A name of `videogen.gpu`, or the cloud's word where it has nothing to choose from."""
+    place: str | None
+    ceiling: Decimal
+    """The most that an hour may cost, in dollars."""
+    price: Decimal | None = None
+    """What an hour costs according to the cloud's catalog; no promise."""
+
+    def __str__(self) -> str:
+        """`H100-80GB in EU-RO-1 at $2.99/h`."""
+        where = f" in {self.place}" if self.place else ""
+        return f"{self.gpu}{where} at " + (f"${self.price}/h" if self.price is not None else f"up to ${self.ceiling}/h")
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A disk or network volume that carries our tag and costs also when nothing runs."""
+
+    name: str
+    cloud: str
+    id: str
+    size_gb: int
+    place: str
+    dollars_per_month: Decimal
+
+
+@dataclass(frozen=True)
 class Machine:
     """A machine as its cloud describes it."""
 
@@ -61,6 +91,11 @@ class Machine:
     """The agent's address."""
     log: str
     """Where a person finds what it said."""
+    id: str = ""
+    """The cloud's own name for it; empty where that is `name`."""
+    place: str = ""
+    lease_minutes: float = 0
+    """What it was granted when it was created, as its cloud remembers; 0, unknown."""
 
 
 @dataclass(frozen=True)
@@ -76,23 +111,45 @@ class Ended:
 class Cloud(Protocol):
     """What each cloud can do.
 
-    All methods raise `CloudUnknown` when the cloud gives no answer to rely on, `CloudError` when it refuses.
+    All methods raise `CloudUnknown` when the cloud gives no answer to rely on, `CloudError` when it refuses. Rate
+    limits are obeyed and short failures of reading calls are asked again inside, within a deadline; a create never is.
     """
 
-    def machines(self, stack: str) -> tuple[Machine, ...]:
-        """Every machine that carries the stack's tag, running or exited; complete, or `CloudUnknown`."""
+    def candidates(self, spec: WorkerSpec) -> tuple[Candidate, ...]:
+        """What may be tried for the spec, best first: its GPUs in order, each in its places in order.
 
-    def create(self, spec: WorkerSpec, name: str) -> Machine:
-        """One new machine called `name`, which is new; returns when the cloud has it, not when it is ready.
-
-        When this raises, a machine of that name may still be there: look for it.
+        Those whose catalog price is above the ceiling are left out, those without stock come last.
         """
 
-    def get(self, name: str) -> Machine | None:
-        """The machine of that name; nothing when it is proven gone."""
+    def machines(self, stack: str | None = None) -> tuple[Machine, ...]:
+        """Every machine of this owner that carries the stack's tag (none named: any), running or exited.
 
-    def end(self, name: str, *, why: str, by: str) -> Ended | None:
+        Complete, or `CloudUnknown`. An empty answer is only what the cloud said: whoever knows of a machine that should
+        be there asks for it with `get`.
+        """
+
+    def create(self, spec: WorkerSpec, candidate: Candidate, name: str) -> Machine:
+        """One new machine called `name`, which is new; returns when the cloud has it, not when it is ready.
+
+        Raises `NoCapacity` when nothing was created and another candidate may be tried. With `CloudUnknown` a machine
+        of that name may be there: look for it. The price is the cloud's: the caller compares it with the ceiling.
+        """
+
+    def get(self, name: str, known: Machine | None = None) -> Machine | None:
+        """The machine of that name; nothing when it is proven gone.
+
+        `known` is what is remembered of it: with the cloud's own id a single machine can be asked for, and its absence
+        proven. Without it, absence from a complete list is taken as proof.
+        """
+
+    def end(self, name: str, *, why: str, by: str, known: Machine | None = None) -> Ended | None:
         """Ends a machine and reads back until it is gone; nothing when it was gone before.
 
         `why` and `by` are left where a person looks who wonders. Raises `CloudUnknown` when it is not gone in time.
         """
+
+    def billed(self, machine: Machine) -> Decimal | None:
+        """Dollars that the cloud's own bill names for a machine that is gone; nothing where it names none (yet)."""
+
+    def volumes(self) -> tuple[Volume, ...]:
+        """Every volume of this owner, complete, or `CloudUnknown`."""

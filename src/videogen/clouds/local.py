@@ -7,7 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from videogen import port, process, project
-from videogen.clouds import Ended, Machine, WorkerSpec
+from videogen.clouds import Candidate, Ended, Machine, Volume, WorkerSpec
 from videogen.errors import CloudError, CloudUnknown, ProcessError
 from videogen.process import Process
 from videogen.worker_environment import WorkerEnvironment
@@ -34,16 +34,29 @@ class LocalCloud:
         self._state = state
         self._home = state / "processes"
 
-    def machines(self, stack: str) -> tuple[Machine, ...]:
-        """Every worker process that was started for the stack and not ended here."""
-        return tuple(machine for one in self._all() if (machine := _machine(one)) and machine.stack == stack)
+    def candidates(self, _spec: WorkerSpec, /) -> tuple[Candidate, ...]:
+        """This machine, for nothing."""
+        return (Candidate(GPU, None, Decimal(0), Decimal(0)),)
 
-    def get(self, name: str) -> Machine | None:
+    def machines(self, stack: str | None = None) -> tuple[Machine, ...]:
+        """Every worker process that was started for the stack and not ended here."""
+        found = [machine for one in self._all() if (machine := _machine(one))]
+        return tuple(machine for machine in found if stack in (None, machine.stack))
+
+    def get(self, name: str, _known: Machine | None = None, /) -> Machine | None:
         """The worker process of that name, alive or not."""
         found = self._find(name)
         return _described(found) if found else None
 
-    def create(self, spec: WorkerSpec, name: str) -> Machine:
+    def billed(self, _machine: Machine, /) -> Decimal | None:
+        """Nothing: nobody sends a bill."""
+        return None
+
+    def volumes(self) -> tuple[Volume, ...]:
+        """None: disks of this machine cost nothing."""
+        return ()
+
+    def create(self, spec: WorkerSpec, _candidate: Candidate, name: str) -> Machine:
         """Starts a worker on the disk of its slot; raises `CloudError` while another one uses that disk."""
         for machine in self.machines(spec.stack):
             if machine.slot == spec.slot and machine.state == "running":
@@ -67,7 +80,7 @@ class LocalCloud:
             raise CloudError(f"{name}: {error}") from error
         return _described(started)
 
-    def end(self, name: str, *, why: str, by: str) -> Ended | None:
+    def end(self, name: str, *, why: str, by: str, known: Machine | None = None) -> Ended | None:  # noqa: ARG002
         """Ends the worker's process tree; its log moves to the stack's `logs` folder."""
         found = self._find(name)
         if found is None:

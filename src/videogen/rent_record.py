@@ -1,0 +1,46 @@
+"""Written down before a machine exists, so that whoever finds it later knows whose it is and what it may cost."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from videogen.document import Schema
+from videogen.lease import Minutes
+from videogen.money import Cap, Dollars
+
+
+class RentRecord(Schema):
+    """The object `rented/<machine>.json` of the outputs bucket; rewritten only when the lease is renewed."""
+
+    version: Literal[1] = Field(default=1, alias="schema")
+    machine: str
+    """The machine that is about to be created; unique among all ever rented."""
+    cloud: str
+    owner: str
+    stack: str
+    slot: str
+    phase: str
+    run: str = ""
+    """The run of `videogen run` that rents it; empty for a plain `pulumi up`."""
+    batch: str = ""
+    """The batch of that run."""
+    gpu: str
+    place: str = ""
+    dollars_per_hour: Dollars
+    """The most that was accepted."""
+    rented: datetime
+    """By the clock of who rents, just before the create."""
+    lease_minutes: Minutes
+    boot_minutes: Annotated[float, Field(gt=0)]
+    cap: Cap
+
+
+class LastWord(Schema):
+    """The object `last-words/<machine>.json`: why a worker ends itself; when, the store's clock knows."""
+
+    version: Literal[1] = Field(default=1, alias="schema")
+    machine: str
+    why: str
+    code: int
+    lived_seconds: float
