@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 import time
+from decimal import Decimal
 from pathlib import Path
 
 from videogen import comfyui_command, local_store, manifest, mirror, port, project, readiness
@@ -19,6 +20,7 @@ from videogen.clouds import WorkerSpec
 from videogen.clouds.local import LocalCloud
 from videogen.comfyui_source import ComfyuiSource
 from videogen.lease import LeaseTerms
+from videogen.money import Cap
 from videogen.local_comfyui import LocalComfyui
 from videogen.local_store import LocalStore
 from videogen.readiness import Requirements
@@ -61,9 +63,11 @@ def main() -> None:
                 volume_gb=0,
                 container_disk_gb=0,
                 lease=LeaseTerms(total=30, idle=30, boot=5),
+                cap=Cap(run=Decimal(1), month=Decimal(1)),
                 manifest=required.manifest,
                 store=place,
                 access=access,
+                worker_access=access,
                 token=TOKEN,
                 comfyui=ComfyuiSource(),
             )

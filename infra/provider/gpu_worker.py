@@ -152,9 +152,11 @@ def _spec(wanted: Inputs, token: Secret) -> WorkerSpec:
         volume_gb=wanted.volume_gb,
         container_disk_gb=wanted.container_disk_gb,
         lease=wanted.lease,
+        cap=wanted.cap,
         manifest=wanted.manifest,
         store=wanted.store,
         access=wanted.access,
+        worker_access=wanted.access,
         token=token,
         comfyui=wanted.comfyui,
     )

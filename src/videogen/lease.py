@@ -18,6 +18,15 @@ class LeaseTerms(Schema):
     boot: Minutes
 
 
+class RentTerms(Schema):
+    """How hard a rent tries before it gives up."""
+
+    creates: Annotated[int, Field(ge=1, le=20)] = 6
+    """The most machines that may be created for one worker; each that is not ready is ended before the next one."""
+    wait: Annotated[float, Field(ge=0, le=7 * 24 * 60)] = 20
+    """Minutes to wait for a GPU while none is free; 0, none are waited for."""
+
+
 @dataclass(frozen=True)
 class WorkerClock:
     """What the agent knows of its own worker; seconds on one monotonic clock."""

@@ -1,6 +1,7 @@
 """A local cloud whose workers only live, and nothing of it left afterwards."""
 
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from videogen.clouds import WorkerSpec
 from videogen.clouds.local import LocalCloud
 from videogen.comfyui_source import ComfyuiSource
 from videogen.lease import LeaseTerms
+from videogen.money import Cap
 from videogen.secret import Secret
 from videogen.stack_outputs import Store, StoreAccess
 
@@ -43,9 +45,11 @@ def spec() -> WorkerSpec:
         volume_gb=0,
         container_disk_gb=20,
         lease=LeaseTerms(total=60, idle=30, boot=1),
+        cap=Cap(run=Decimal(10), month=Decimal(100)),
         manifest="d" * 64,
         store=Store(endpoint="http://127.0.0.1:1", region="us-east-1", models="models", outputs="outputs"),
-        access=StoreAccess(key=Secret("the-key"), secret=Secret("the-secret")),
+        access=StoreAccess(key=Secret("operator-key"), secret=Secret("operator-secret")),
+        worker_access=StoreAccess(key=Secret("the-key"), secret=Secret("the-secret")),
         token=Secret("the-token"),
         comfyui=ComfyuiSource(),
     )

@@ -214,7 +214,7 @@ class Silent:
 
     def end(self, name: str, *, why: str, by: str, known: Machine | None = None) -> Ended | None:
         """No answer."""
-        raise CloudUnknown(f"no answer when {by} ends {name}: {why}")
+        raise CloudUnknown(f"no answer when {by} ends {known or name}: {why}")
 
 
 def test_unknown_is_never_gone(renter: Renter, spec: WorkerSpec) -> None:

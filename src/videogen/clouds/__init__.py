@@ -4,15 +4,16 @@ Three answers must never be mixed up: a machine *is there*, a machine *is gone*,
 `CloudUnknown`: no answer, an odd answer, half a list. Nobody may conclude anything from it; above all not "gone".
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal, Protocol
 
 from videogen.comfyui_source import ComfyuiSource
 from videogen.gpu import Offer
-from videogen.lease import LeaseTerms
+from videogen.lease import LeaseTerms, RentTerms
 from videogen.manifest import PhaseName
+from videogen.money import Cap
 from videogen.secret import Secret
 from videogen.stack_outputs import Store, StoreAccess
 
@@ -29,14 +30,32 @@ class WorkerSpec:
     """In the order of preference; nothing where the cloud has nothing to choose from."""
     places: tuple[str, ...]
     image: str
+    """What it runs: a folder of images/ where the worker is a process, an image reference where it is rented."""
     volume_gb: int
     container_disk_gb: int
     lease: LeaseTerms
+    cap: Cap
     manifest: str
     store: Store
     access: StoreAccess
+    """The operator's keys of the store; no worker gets them."""
+    worker_access: StoreAccess
+    """The worker's own."""
     token: Secret
     comfyui: ComfyuiSource
+    rent: RentTerms = field(default_factory=RentTerms)
+    ssh_public_keys: str = ""
+    """Who may log in, one key a line; nothing: no sshd."""
+    network_volume_id: str = ""
+    """The cloud's id of a volume that outlives the worker; nothing: none."""
+    registry_id: str = ""
+    """The cloud's id of a login to where a private image comes from; nothing: none."""
+    cuda: str = ""
+    """The least version of CUDA that the machine's driver must know, such as `12.8`; nothing: any."""
+    run: str = ""
+    """The run of `videogen run` that rents it; nothing for a plain `pulumi up`."""
+    batch: str = ""
+    """The batch of that run."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +69,8 @@ class Candidate:
     """The most that an hour may cost, in dollars."""
     price: Decimal | None = None
     """What an hour costs according to the cloud's catalog; no promise."""
+    id: str = ""
+    """The cloud's own name of the GPU: one name of ours may be several to a cloud."""
 
     def __str__(self) -> str:
         """`H100-80GB in EU-RO-1 at $2.99/h`."""
