@@ -1,9 +1,8 @@
 """Written down before a machine exists, so that whoever finds it later knows whose it is and what it may cost."""
 
-from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from videogen.document import Schema
 from videogen.lease import Minutes
@@ -29,7 +28,7 @@ class RentRecord(Schema):
     place: str = ""
     dollars_per_hour: Dollars
     """The most that was accepted."""
-    rented: datetime
+    rented: AwareDatetime
     """By the clock of who rents, just before the create."""
     lease_minutes: Minutes
     boot_minutes: Annotated[float, Field(gt=0)]

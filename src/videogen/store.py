@@ -2,13 +2,14 @@
 
 No integrity is left to the store alone: models are proven by their own hash, uploads are confirmed by HEAD. Requests
 stay plain, so that every S3 understands them: `Content-MD5` (which a store may be spared), no newer checksums, no
-conditions, no versions.
+versions; a condition only where nothing may be written over, and where a store knows none, it is asked before.
 """
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -32,6 +33,8 @@ class StoredObject:
     key: str
     size: int
     etag: str
+    modified: datetime | None
+    """When it was stored, by the store's clock, to the second; nothing where the store does not say."""
 
 
 def model_key(sha256: str) -> str:
@@ -106,7 +109,7 @@ class Store:
     def head(self, bucket: str, key: str, *, stop: threading.Event | None = None) -> StoredObject | None:
         """What the store says of an object now; nothing when there is none."""
         found = self._reader.head(bucket, key, stop)
-        return StoredObject(bucket, key, found.size, found.etag) if found else None
+        return StoredObject(bucket, key, found.size, found.etag, found.modified) if found else None
 
     def get_bytes(self, bucket: str, key: str) -> bytes:
         """A whole object, for small ones; raises `ObjectMissing`."""
@@ -181,6 +184,26 @@ class Store:
         self._client.ask(put, f"{bucket}/{key}")
         return self._confirmed(bucket, key, len(data))
 
+    def put_once(self, bucket: str, key: str, data: bytes, content_type: str = _ANY) -> bool:
+        """Stores a small object unless there is one of that name; says whether this call stored it.
+
+        A store that knows `If-None-Match` lets only one of two win that try at once; another one is only asked before.
+        """
+        if self.head(bucket, key) is not None:
+            return False
+        header = digest_header(data, wanted=self._digests)
+        put = partial(self._client.s3.put_object, Bucket=bucket, Key=key, Body=data, ContentType=content_type, **header)
+        try:
+            self._client.ask(partial(put, IfNoneMatch="*"), f"{bucket}/{key}")
+        except StoreError as error:
+            if code(error) == "PreconditionFailed":
+                return False
+            if code(error) != "NotImplemented":
+                raise
+            self._client.ask(put, f"{bucket}/{key}")
+        self._confirmed(bucket, key, len(data))
+        return True
+
     def put_file(
         self,
         bucket: str,
@@ -219,7 +242,9 @@ class Store:
             ask = partial(self._client.thoughtful.list_objects_v2, Bucket=bucket, Prefix=prefix, **more)
             page = self._client.ask(ask, f"{bucket}/{prefix}")
             for item in page.get("Contents", ()):
-                yield StoredObject(bucket, item["Key"], int(item["Size"]), str(item.get("ETag", "")).strip('"'))
+                etag = str(item.get("ETag", "")).strip('"')
+                modified = item["LastModified"].astimezone(UTC).replace(microsecond=0)
+                yield StoredObject(bucket, item["Key"], int(item["Size"]), etag, modified)
             if not page.get("IsTruncated"):
                 return
             more = {"ContinuationToken": page["NextContinuationToken"]}

@@ -14,6 +14,8 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import NamedTuple
@@ -38,6 +40,7 @@ class Described(NamedTuple):
 
     size: int
     etag: str
+    modified: datetime | None
 
 
 class StoreReader:
@@ -59,7 +62,7 @@ class StoreReader:
 
         def look() -> Described:
             with self._answer("HEAD", bucket, key, None, stop) as answer:
-                return Described(int(answer.headers["Content-Length"] or 0), _etag(answer))
+                return Described(int(answer.headers["Content-Length"] or 0), _etag(answer), _modified(answer))
 
         try:
             return self._client.ask(look, f"{bucket}/{key}", stop)
@@ -245,6 +248,13 @@ def _once(receive: Callable[[], None]) -> None:
 
 def _etag(answer: HTTPResponse) -> str:
     return answer.headers.get("ETag", "").strip('"')
+
+
+def _modified(answer: HTTPResponse) -> datetime | None:
+    try:
+        return parsedate_to_datetime(answer.headers["Last-Modified"] or "").astimezone(UTC)
+    except ValueError:
+        return None
 
 
 def _close_all(idle: list[tuple[str, HTTPConnection]]) -> None:

@@ -120,7 +120,10 @@ def _receipts(name: str, outputs: StackOutputs | None, console: Console) -> list
     if outputs:
         try:
             store = Store(outputs.store, outputs.store_access, patience_seconds=ANSWER_SECONDS)
-            found.update((receipt.machine, receipt) for receipt in receipts.stored(store, name))
+            kept, faults = receipts.stored(store, name)
+            found.update((receipt.machine, receipt) for receipt in kept)
+            for fault in faults:
+                console.warn(f"a receipt cannot be read: {fault}")
         except StoreError as error:
             console.warn(f"receipts in the bucket cannot be read: {error.message}")
     return sorted(found.values(), key=lambda receipt: receipt.started)
