@@ -20,9 +20,9 @@ from videogen.clouds import WorkerSpec
 from videogen.clouds.local import LocalCloud
 from videogen.comfyui_source import ComfyuiSource
 from videogen.lease import LeaseTerms
-from videogen.money import Cap
 from videogen.local_comfyui import LocalComfyui
 from videogen.local_store import LocalStore
+from videogen.money import Cap
 from videogen.readiness import Requirements
 from videogen.secret import Secret
 from videogen.stack_outputs import Store as Place
@@ -91,7 +91,7 @@ def main() -> None:
 def boot(cloud: LocalCloud, spec: WorkerSpec, required: Requirements, name: str) -> tuple[float, tuple[BootStep, ...]]:
     """Seconds from the rent to the proof, and the worker's own steps."""
     began = time.monotonic()
-    machine = cloud.create(spec, name)
+    machine = cloud.create(spec, cloud.candidates(spec)[0], name)
     try:
         report = readiness.wait_until_ready(
             machine.url,
