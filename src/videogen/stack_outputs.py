@@ -13,7 +13,8 @@ from videogen.manifest import PhaseName
 from videogen.secret import Secret
 
 
-def _bucket(name: str) -> str:
+def bucket(name: str) -> str:
+    """The name, if a bucket may have it; else raises `ValueError`."""
     if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", name):
         raise ValueError(
             f"{name!r} is no name of a bucket: 3 to 63 of a-z, 0-9, `.` and `-`, none of these two at an end"
@@ -21,7 +22,7 @@ def _bucket(name: str) -> str:
     return name
 
 
-Bucket = Annotated[str, AfterValidator(_bucket)]
+Bucket = Annotated[str, AfterValidator(bucket)]
 """A name that every S3-compatible store takes."""
 
 

@@ -1,0 +1,45 @@
+"""What every foundation gives, whoever keeps it."""
+
+from dataclasses import dataclass
+
+import pulumi
+
+from infra.settings import StackSettings
+from videogen import tag
+from videogen.stack_outputs import Store
+
+Texts = pulumi.Output[dict[str, str]]
+
+
+@dataclass(frozen=True)
+class FoundationOutputs:
+    """The parts of a stack's exports that a foundation makes; `videogen.stack_outputs` describes each."""
+
+    store: pulumi.Output[dict[str, str]]
+    """`stack_outputs.Store`."""
+    store_access: Texts
+    """`stack_outputs.StoreAccess` of whoever mirrors and submits; secret."""
+    worker_access: Texts
+    """`stack_outputs.StoreAccess` of the workers, which may do less where the store can tell them apart; secret."""
+    queue: pulumi.Output[dict[str, str]] | None = None
+    """`url` of the queue of jobs, `dead` of the queue of those that failed too often; nothing where there is none."""
+
+    @property
+    def region(self) -> pulumi.Output[str]:
+        """The store's region."""
+        return self.store.apply(lambda place: str(place["region"]))
+
+    @property
+    def owner(self) -> pulumi.Output[str]:
+        """`videogen.tag.owner`: whose machines are ours."""
+        return self.store.apply(lambda place: tag.owner(Store.model_validate(place)))
+
+
+def keys(key: pulumi.Input[str], secret: pulumi.Input[str]) -> Texts:
+    """A `stack_outputs.StoreAccess`, both halves secret."""
+    return pulumi.Output.secret(pulumi.Output.from_input({"key": key, "secret": secret}))
+
+
+def place(stack: StackSettings, account: str = "") -> dict[str, str]:
+    """The `stack_outputs.Store` that a stack file wishes for, with the account in the names of its buckets."""
+    return stack.settings.store.at(account).model_dump()
