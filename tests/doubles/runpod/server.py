@@ -1,0 +1,177 @@
+"""The fake RunPod as a server on loopback, in a thread of whoever starts it."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import Any
+
+from aiohttp import web
+
+from tests.doubles.runpod import bill
+from tests.doubles.runpod.account import Account
+from tests.doubles.runpod.api import Api
+from tests.doubles.runpod.clock import Clock
+from tests.doubles.runpod.control import Control
+from tests.doubles.runpod.faults import Fault, Kind
+from tests.doubles.runpod.pod import Pod, identifier
+from videogen import port
+
+KEY = "rpa_fake_account_key_0123456789"
+DEADLINE = 10.0
+
+
+class FakeRunpod:
+    """One account behind REST v2. What a test may do with it, the docstring of the package says."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock | None = None,
+        key: str = KEY,
+        number: int = 0,
+        control_token: str = "",
+        provisioning: float = 0.2,
+        starting: float = 0.3,
+    ) -> None:
+        self.clock = clock or Clock()
+        self.key, self.control_token = key, control_token or identifier(24)
+        self.port = number or port.free(["runpod"])["runpod"]
+        self.account = Account(self.clock, provisioning, starting)
+        self.faults, self.catalog = self.account.faults, self.account.catalog
+        self.api: Api | None = None
+        self._ready, self._failed = threading.Event(), ""
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="fake RunPod")
+
+    @property
+    def url(self) -> str:
+        """For `VIDEOGEN_RUNPOD_URL`."""
+        return f"http://127.0.0.1:{self.port}/v2"
+
+    @property
+    def proxy(self) -> str:
+        """For `VIDEOGEN_RUNPOD_PROXY`."""
+        return f"http://127.0.0.1:{self.port}/proxy/{{pod}}-{{port}}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What whoever rents here needs."""
+        return {
+            "RUNPOD_API_KEY": self.key,
+            "VIDEOGEN_RUNPOD_URL": self.url,
+            "VIDEOGEN_RUNPOD_PROXY": self.proxy,
+        }
+
+    def start(self) -> None:
+        """Returns when it listens."""
+        self._thread.start()
+        assert self._ready.wait(DEADLINE), "the fake RunPod does not start"
+
+    def stop(self) -> None:
+        """Ends the server, with every pod that runs."""
+        if self._loop and self.api:
+            self._loop.call_soon_threadsafe(self.api.closing.set)
+        self._thread.join(DEADLINE)
+        assert not self._thread.is_alive(), "the fake RunPod does not end"
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.api = Api(self.account, self.key)
+        app = web.Application(client_max_size=16 << 20)
+        Control(self).add(app)
+        app.router.add_route("*", "/v2/{rest:.*}", self.api.handle)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, "127.0.0.1", self.port).start()
+            self._ready.set()
+            await self.api.closing.wait()
+        finally:
+            await runner.cleanup()
+
+    # what tests do
+
+    def fault(self, kind: Kind, **scope: Any) -> Fault:
+        """From now on it misbehaves so."""
+        with self.account.lock:
+            return self.faults.add(Fault.model_validate({"kind": kind, **scope}))
+
+    def heal(self, fault: Fault | None = None) -> None:
+        """Ends one misbehaviour, or all."""
+        with self.account.lock:
+            for one in [fault] if fault else list(self.faults.faults):
+                self.faults.remove(one)
+
+    def plant(
+        self,
+        name: str,
+        env: dict[str, str] | None = None,
+        gpu: str = "NVIDIA L40S",
+        place: str = "EU-RO-1",
+        image: str = "somebody/else:1",
+    ) -> Pod:
+        """A pod in the account that nobody made by the API."""
+        with self.account.lock:
+            return self.account.plant(name, env or {}, gpu, place, image)
+
+    def stock(self, gpu: str, free: int, place: str | None = None) -> None:
+        """So many are free from now on, in one place or in each."""
+        with self.account.lock:
+            stock = self.catalog.gpus[gpu].stock
+            stock.update(dict.fromkeys([place] if place else list(stock), free))
+
+    def price(self, gpu: str, secure: str, community: str | None = None) -> None:
+        """What an hour costs whoever rents from now on."""
+        with self.account.lock:
+            found = self.catalog.gpus[gpu]
+            found.secure, found.community = Decimal(secure), Decimal(community or secure)
+
+    def balance(self, dollars: str | None) -> None:
+        """What the account has; nothing: enough for everything."""
+        with self.account.lock:
+            self.account.balance = None if dollars is None else Decimal(dollars)
+
+    def alive(self) -> list[Pod]:
+        """Every pod that costs, planted ones too, oldest first."""
+        with self.account.lock:
+            return self.account.alive()
+
+    def pod(self, name: str) -> Pod:
+        """The newest pod whose name has this part, also after its end."""
+        with self.account.lock:
+            self.account.settle()
+            return [pod for pod in self.account.pods.values() if name in pod.name][-1]
+
+    def bill(self) -> bill.Bill:
+        """What all pods cost until now."""
+        with self.account.lock:
+            return bill.bill(self.account)
+
+    def paged(self, size: int | None) -> None:
+        """Lists come in pages of so many; nothing: in one piece."""
+        assert self.api
+        self.api.pager.size = size
+
+    def quota(self, **windows: int) -> None:
+        """Requests for each caller in a `minute`, an `hour`, a `day`."""
+        assert self.api
+        self.api.quota |= windows
+
+    @property
+    def calls(self) -> list[tuple[str, str, int]]:
+        """Every request so far: method, path, status (0: no answer)."""
+        assert self.api
+        return list(self.api.calls)
+
+
+@contextmanager
+def fake_runpod(**options: Any) -> Iterator[FakeRunpod]:
+    """A fake RunPod while the block runs."""
+    fake = FakeRunpod(**options)
+    fake.start()
+    try:
+        yield fake
+    finally:
+        fake.stop()
