@@ -5,8 +5,9 @@ import sys
 
 import pulumi
 
-from infra import settings
+from infra import configuration
 from infra.foundation import foundation
+from infra.foundation_stack import foundation_of
 from infra.outputs import export
 from infra.phase import workers
 from videogen import project
@@ -16,11 +17,11 @@ ALREADY_SAID = 32
 """With this code Pulumi's Python host adds no words of its own to an error."""
 
 try:
-    stack = settings.read(pulumi.get_stack(), project.root(), pulumi.runtime.get_config_env(), os.environ)
-    settings.require_possible(stack)
+    stack = configuration.read(pulumi.get_stack(), project.root(), pulumi.runtime.get_config_env(), os.environ)
+    configuration.require_possible(stack, os.environ)
 except InputError as error:
-    pulumi.log.error(settings.spell(error))
+    pulumi.log.error(configuration.spell(error))
     sys.exit(ALREADY_SAID)
 
-place, access = foundation(stack)
-export(stack, place, access, workers(stack, place, access))
+ground = foundation(stack) or foundation_of(stack)
+export(stack, ground, workers(stack, ground))

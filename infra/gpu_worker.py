@@ -4,13 +4,16 @@ from typing import Any
 
 import pulumi
 
-MADE = ("name", "gpu", "dollars_per_hour", "started", "url", "agent", "log", "token", "boot")
+MADE = (
+    *("name", "id", "gpu", "place", "dollars_per_hour", "started", "lease_minutes", "url", "agent", "log"),
+    *("token", "boot"),
+)
 """Every output that is no input, known only when the worker exists.
 
 `boot` has the seconds of each step; the others but `token` are the fields of `videogen.clouds.Machine`.
 """
 
-SECRET = ("access", "token")
+SECRET = ("access", "workerAccess", "token")
 
 
 class GpuWorker(pulumi.CustomResource):

@@ -4,17 +4,13 @@ from collections.abc import Sequence
 
 import pulumi
 
+from infra.foundation import FoundationOutputs
 from infra.gpu_worker import GpuWorker
 from infra.settings import StackSettings
 from videogen.stack_outputs import SECRET, StackOutputs, Worker
 
 
-def export(
-    stack: StackSettings,
-    place: pulumi.Output[dict[str, str]],
-    access: pulumi.Output[dict[str, str]],
-    workers: Sequence[GpuWorker],
-) -> None:
+def export(stack: StackSettings, foundation: FoundationOutputs, workers: Sequence[GpuWorker]) -> None:
     """Exports the contract; secrets are marked."""
     values = {
         "contract": StackOutputs.model_fields["contract"].default,
@@ -22,8 +18,10 @@ def export(
         "phase": stack.settings.phase,
         "manifest": stack.manifest_digest,
         "workflows": list(stack.settings.workflows),
-        "store": place,
-        "storeAccess": access,
+        "store": foundation.store,
+        "storeAccess": foundation.store_access,
+        "workerAccess": foundation.worker_access,
+        "queue": foundation.queue,
         "workers": [{name: getattr(worker, name) for name in Worker.model_fields} for worker in workers],
         "tokens": pulumi.Output.all(*(pulumi.Output.all(worker.name, worker.token) for worker in workers)).apply(dict),
     }

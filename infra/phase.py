@@ -1,19 +1,14 @@
 """The workers of a phase."""
 
-from collections.abc import Mapping
-
-import pulumi
-
+from infra.foundation import FoundationOutputs
 from infra.gpu_worker import GpuWorker
 from infra.settings import StackSettings
 
 
-def workers(
-    stack: StackSettings, place: pulumi.Input[Mapping[str, str]], access: pulumi.Input[Mapping[str, str]]
-) -> list[GpuWorker]:
+def workers(stack: StackSettings, foundation: FoundationOutputs) -> list[GpuWorker]:
     """One worker a slot, each proven ready; none where the stack has no phase."""
     wanted = stack.settings
-    if wanted.phase is None or wanted.lease is None:
+    if wanted.phase is None or wanted.lease is None or wanted.rent is None:
         return []
     inputs = {
         "stack": stack.stack,
@@ -25,13 +20,18 @@ def workers(
         "image": wanted.image,
         "volumeGb": wanted.volume_gb,
         "containerDiskGb": wanted.container_disk_gb,
+        "cuda": wanted.cuda or "",
+        "sshPublicKeys": "\n".join(wanted.ssh_public_keys),
         "lease": wanted.lease.model_dump(),
+        "rent": wanted.rent.model_dump(),
         "cap": {"run": float(wanted.cap.run), "month": float(wanted.cap.month)},
         "manifest": stack.manifest_digest,
         "file": wanted.manifest,
         "workflows": wanted.workflows,
-        "store": place,
-        "access": access,
+        "foundationStack": wanted.foundation_stack or "",
+        "store": foundation.store,
+        "access": foundation.store_access,
+        "workerAccess": foundation.worker_access,
         "comfyui": stack.comfyui.model_dump(by_alias=True),
     }
     return [GpuWorker(f"worker-{slot}", inputs | {"slot": str(slot)}) for slot in range(1, wanted.workers + 1)]

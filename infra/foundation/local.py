@@ -1,6 +1,6 @@
 """The foundation on this machine: a store, one key for all, no queue."""
 
-from infra.foundation.outputs import FoundationOutputs, place
+from infra.foundation.outputs import FoundationOutputs
 from infra.local_folder import LocalFolder
 from infra.local_store import LocalStore
 from infra.settings import StackSettings
@@ -13,7 +13,7 @@ def local(stack: StackSettings) -> FoundationOutputs:
         stack=stack.stack,
         manifest=stack.manifest_digest,
         file=stack.settings.manifest,
-        wanted=place(stack),
+        wanted=stack.store.at("").model_dump(),
         after=LocalFolder("folder", stack=stack.stack),
     )
     return FoundationOutputs(store.place, store.access, store.access)

@@ -1,10 +1,10 @@
 """What every foundation gives, whoever keeps it."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 
-from infra.settings import StackSettings
 from videogen import tag
 from videogen.stack_outputs import Store
 
@@ -15,7 +15,7 @@ Texts = pulumi.Output[dict[str, str]]
 class FoundationOutputs:
     """The parts of a stack's exports that a foundation makes; `videogen.stack_outputs` describes each."""
 
-    store: pulumi.Output[dict[str, str]]
+    store: pulumi.Output[dict[str, Any]]
     """`stack_outputs.Store`."""
     store_access: Texts
     """`stack_outputs.StoreAccess` of whoever mirrors and submits; secret."""
@@ -37,9 +37,4 @@ class FoundationOutputs:
 
 def keys(key: pulumi.Input[str], secret: pulumi.Input[str]) -> Texts:
     """A `stack_outputs.StoreAccess`, both halves secret."""
-    return pulumi.Output.secret(pulumi.Output.from_input({"key": key, "secret": secret}))
-
-
-def place(stack: StackSettings, account: str = "") -> dict[str, str]:
-    """The `stack_outputs.Store` that a stack file wishes for, with the account in the names of its buckets."""
-    return stack.settings.store.at(account).model_dump()
+    return pulumi.Output.secret(pulumi.Output.all(key=key, secret=secret).apply(dict))

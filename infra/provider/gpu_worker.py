@@ -18,7 +18,7 @@ from videogen.comfyui_source import ComfyuiSource
 from videogen.document import Schema
 from videogen.errors import InputError
 from videogen.gpu import Offer
-from videogen.lease import LeaseTerms
+from videogen.lease import LeaseTerms, RentTerms
 from videogen.manifest import PhaseName
 from videogen.money import Cap, over_cap
 from videogen.rent import Prove, Renter
@@ -45,15 +45,21 @@ class Inputs(Schema):
     image: str
     volume_gb: int = Field(alias="volumeGb")
     container_disk_gb: int = Field(alias="containerDiskGb")
+    cuda: str
+    ssh_public_keys: str = Field(alias="sshPublicKeys")
     lease: LeaseTerms
+    rent: RentTerms
     cap: Cap
     manifest: str
     """Digest of the manifest's text."""
     file: str
     """The manifest, a path in the checkout."""
     workflows: tuple[str, ...]
+    foundation_stack: str = Field(alias="foundationStack")
+    """Whose store it is; empty: this stack's own."""
     store: Store
     access: StoreAccess
+    worker_access: StoreAccess = Field(alias="workerAccess")
     comfyui: ComfyuiSource
 
 
@@ -62,8 +68,8 @@ class Handler:
 
     secret = frozenset(SECRET)
     replacing = frozenset(
-        {"stack", "slot", "phase", "cloud", "gpus", "places", "image", "volumeGb", "containerDiskGb"}
-        | {"manifest", "store", "access", "comfyui"}
+        {"stack", "slot", "phase", "cloud", "gpus", "places", "image", "cuda", "sshPublicKeys"}
+        | {"volumeGb", "containerDiskGb", "manifest", "store", "access", "workerAccess", "comfyui"}
     )
     made = frozenset(MADE)
 
@@ -156,9 +162,12 @@ def _spec(wanted: Inputs, token: Secret) -> WorkerSpec:
         manifest=wanted.manifest,
         store=wanted.store,
         access=wanted.access,
-        worker_access=wanted.access,
+        worker_access=wanted.worker_access,
         token=token,
         comfyui=wanted.comfyui,
+        rent=wanted.rent,
+        ssh_public_keys=wanted.ssh_public_keys,
+        cuda=wanted.cuda,
     )
 
 
@@ -192,5 +201,5 @@ def _outputs(machine: Machine) -> Plain:
 
 def _machine(state: Plain) -> Machine:
     """The machine as the state remembers it."""
-    known = {field.name: state[field.name] for field in fields(Machine) if field.name != "state"}
+    known = {field.name: state[field.name] for field in fields(Machine) if field.name in state}
     return _PLAIN.validate_python(known | {"state": "running"})

@@ -50,6 +50,14 @@ class StoreAccess(Schema):
     secret: Secret
 
 
+class Queue(Schema):
+    """Where jobs wait for a worker; addresses of SQS."""
+
+    url: str
+    dead: str
+    """For those that failed too often."""
+
+
 class Worker(Schema):
     """A worker that was proven ready."""
 
@@ -75,6 +83,10 @@ class StackOutputs(Schema):
     workflows: tuple[str, ...]
     store: Store
     store_access: StoreAccess = Field(alias="storeAccess")
+    """The operator's keys: they mirror, submit, and write receipts."""
+    worker_access: StoreAccess | None = Field(None, alias="workerAccess")
+    """The workers' own keys, which may do less where the store can tell them apart."""
+    queue: Queue | None = None
     workers: tuple[Worker, ...]
     tokens: dict[str, Secret]
     """Worker's name → token."""
@@ -91,4 +103,4 @@ class StoreOutputs(Schema):
     """Digest of the manifest that its workers hold; empty for a stack without workers."""
 
 
-SECRET = frozenset({"storeAccess", "tokens"})
+SECRET = frozenset({"storeAccess", "workerAccess", "tokens"})

@@ -36,7 +36,11 @@ class Checkout:
         (folder / "backend").mkdir()
         self.backend = folder / "backend"
         self.state = folder / "state"
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("VIDEOGEN_", "COMFYUI_"))}
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("VIDEOGEN_", "COMFYUI_", "RUNPOD_"))
+        }
         self.environment = kept | {
             "PATH": f"{ROOT / '.venv/bin'}:{os.environ['PATH']}:{ROOT / '.tools/bin'}",
             "PULUMI_BACKEND_URL": f"file://{self.backend}",

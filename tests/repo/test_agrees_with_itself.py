@@ -78,7 +78,8 @@ def test_pages_name_what_exists(page: Path) -> None:
 
 def test_stack_files_have_all_keys() -> None:
     """Every stack file has exactly the keys that infra.settings reads, and Pulumi.yaml declares none of its own."""
-    from infra.settings import PREFIX, Settings
+    from infra.settings import Settings
+    from infra.stack_file import PREFIX
 
     known = {f"{PREFIX}{field.alias or name}" for name, field in Settings.model_fields.items()}
     stacks = {path.name: set(yaml.safe_load(path.read_text())["config"]) for path in tracked("Pulumi.*.yaml")}

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from infra import settings
-from infra.settings import StackFile
+from infra import configuration
+from infra.settings import StackSettings
+from infra.stack_file import StackFile
 from videogen import project
 from videogen.errors import InputError
 
@@ -38,13 +39,13 @@ def faults(stack: str, **values: str) -> list[str]:
     """Everything that is wrong with the changed file, without its line numbers."""
     text = changed(stack, **values)
     with pytest.raises(InputError) as caught:
-        settings.parse(StackFile(text, f"Pulumi.{stack}.yaml", handed_over(text)))
+        configuration.parse(StackFile(text, f"Pulumi.{stack}.yaml", handed_over(text)))
     return [str(fault).partition("videogen:")[2] for fault in caught.value.faults]
 
 
-def read(stack: str, environment: Mapping[str, str], **values: str) -> settings.StackSettings:
+def read(stack: str, environment: Mapping[str, str], **values: str) -> StackSettings:
     """The settings of the changed file in this checkout."""
-    return settings.read(stack, ROOT, handed_over(changed(stack, **values)), environment)
+    return configuration.read(stack, ROOT, handed_over(changed(stack, **values)), environment)
 
 
 @pytest.mark.parametrize("stack", STACKS)
@@ -93,7 +94,7 @@ def test_a_fault_has_its_line() -> None:
     """The address leads to the line of the key, inside lists too."""
     text = changed("phase-c").replace("gpu: H200-141GB", "gpu: H200-141")
     with pytest.raises(InputError) as caught:
-        settings.parse(StackFile(text, "Pulumi.phase-c.yaml", handed_over(text)))
+        configuration.parse(StackFile(text, "Pulumi.phase-c.yaml", handed_over(text)))
 
     line = next(number for number, line in enumerate(text.splitlines(), 1) if "gpu: H200-141," in line)
     assert str(caught.value) == (
@@ -107,7 +108,7 @@ def test_a_value_from_elsewhere_has_no_line() -> None:
     text = changed("dev")
     config = handed_over(text) | {"videogen:worker": "2"}
     with pytest.raises(InputError) as caught:
-        settings.parse(StackFile(text, "Pulumi.dev.yaml", config))
+        configuration.parse(StackFile(text, "Pulumi.dev.yaml", config))
 
     assert "videogen:worker: unknown key\nhint: did you mean `workers`?" in str(caught.value)
 
@@ -130,6 +131,11 @@ def test_a_value_from_elsewhere_has_no_line() -> None:
         ("prod", {"workers": "1"}, "workers: should be 0 where phase is none"),
         ("prod", {"foundation": "none", "foundationStack": "dev"}, "phase: the stack declares nothing"),
         ("phase-a", {"foundationStack": "none"}, "foundationStack: is required where foundation is none"),
+        ("phase-a", {"rent": "none"}, "rent: is required for phase a"),
+        ("phase-a", {"containerDiskGb": "0"}, "containerDiskGb: should be more than 0"),
+        ("dev", {"store": "none"}, "store: is required where foundation is local"),
+        ("dev", {"image": "none"}, "image: is required for phase a"),
+        ("prod", {"rent": "{creates: 1, wait: 0}"}, "rent: should be none where phase is none"),
         ("phase-c", {"cap": "{run: 80, month: 400}"}, "cap: 2 workers for 480 minutes at $5.1/h can cost $81.60"),
     ],
 )
@@ -155,7 +161,7 @@ def test_faults_of_the_manifest_are_faults_of_the_stack(tmp_path: Path) -> None:
         (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / "models_manifest.dev.yaml").write_text("schema: 1\nmodels: [{name: a}]\n")
     with pytest.raises(InputError, match=r"models_manifest.dev.yaml:2: models/0/"):
-        settings.read("dev", tmp_path, handed_over(changed("dev")), {})
+        configuration.read("dev", tmp_path, handed_over(changed("dev")), {})
 
 
 def test_the_environment_goes_before_the_file_on_this_machine_only() -> None:
@@ -187,16 +193,46 @@ def test_a_relative_comfyui_is_seen_from_the_checkout(tmp_path: Path) -> None:
     (tmp_path / "ComfyUI").mkdir()
     (tmp_path / "ComfyUI" / "main.py").touch()
     (tmp_path / "python").symlink_to("/bin/sh")
-    found = settings.read(
+    found = configuration.read(
         "dev", tmp_path, handed_over(changed("dev")), {"COMFYUI_DIR": "ComfyUI", "COMFYUI_PYTHON": "python"}
     )
 
     assert (found.comfyui.folder, found.comfyui.python) == (str(tmp_path / "ComfyUI"), str(tmp_path / "python"))
 
 
-def test_stacks_of_a_later_version() -> None:
-    """A stack in the clouds is valid, and refused with what is missing; `dev` is not."""
-    settings.require_possible(read("dev", {}))
-    for stack in STACKS[1:]:
-        with pytest.raises(InputError, match="this version cannot make"):
-            settings.require_possible(read(stack, {}))
+@pytest.mark.parametrize("stack", ["phase-a", "phase-b", "phase-c"])
+def test_what_only_the_user_can_bring(stack: str) -> None:
+    """A phase as committed is valid; an image and a key are asked for together, with the way to each; `dev` needs none."""
+    configuration.require_possible(read("dev", {}), {})
+    with pytest.raises(InputError) as caught:
+        configuration.require_possible(read(stack, {}), {})
+
+    image, key = map(str, caught.value.faults)
+    assert image.startswith(
+        f"Pulumi.{stack}.yaml: videogen:image: none: a rented worker needs an image\nhint: `make publish"
+    )
+    assert key.startswith("environment: RUNPOD_API_KEY: is missing: nothing can be rented on runpod\nhint: ")
+    configuration.require_possible(read(stack, {}, image="me/worker:1"), {"RUNPOD_API_KEY": "k"})
+
+
+@pytest.mark.parametrize("image", ["comfyui", "me/worker", "Me/Worker:1", "me/worker@sha256:12"])
+def test_a_rented_worker_runs_one_revision_of_an_image(image: str) -> None:
+    """A reference without tag or digest names nothing in particular."""
+    (found,) = faults("phase-a", image=image)
+
+    assert found.startswith(f"image: should be the reference of an image with its tag or digest, got {image}\nhint: ")
+
+
+def test_an_image_by_its_digest() -> None:
+    """A digest is a revision, too; CUDA's version may be written as a number."""
+    found = read("phase-a", {}, image=f"ghcr.io/me/worker@sha256:{'0' * 64}", cuda="12.8").settings
+
+    assert (found.image, found.cuda) == (f"ghcr.io/me/worker@sha256:{'0' * 64}", "12.8")
+
+
+def test_public_keys_are_public_keys() -> None:
+    """A line that is none is a fault at its place."""
+    (found,) = faults("phase-a", sshPublicKeys='["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA me", "id_ed25519.pub"]')
+
+    assert found.startswith("sshPublicKeys/1: ")
+    assert "is no public key, such as the one line in ~/.ssh/id_ed25519.pub" in found
