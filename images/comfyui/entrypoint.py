@@ -23,7 +23,6 @@ if __name__ == "__main__":
 
 import logging
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -52,11 +51,14 @@ from videogen.child import Child
 from videogen.disk import require_free, spell_bytes, written
 from videogen.errors import DiskFull, InputError, NotReady, ProcessError, VideogenError, WorkerError
 from videogen.gateway import GatewaySettings
+from videogen.life_signs import BEAT_SECONDS, LifeSigns
 from videogen.local_comfyui import LocalComfyui
 from videogen.log_shipping import LogShipping
+from videogen.machine_end import end_machine
 from videogen.manifest import Manifest
 from videogen.read_ahead import ReadAhead
 from videogen.redaction import Redaction
+from videogen.rent_record import Heartbeat
 from videogen.repository import Repository
 from videogen.sampling import Sampler
 from videogen.ssh_server import SshSettings
@@ -75,7 +77,6 @@ FETCH_SECONDS = 3.0
 """A prompt that ended during the drain: its output is fetched meanwhile."""
 LAST_LOGS_SECONDS = 3.0
 DOOR_SECONDS = 20.0
-STILL_HERE_SECONDS = 3600.0
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +90,7 @@ def main(termination: Termination) -> int:
         settings = worker_environment.read(os.environ)
     except InputError as error:
         log.error("%s", error)
-        return end_machine("its environment is wrong", error.exit_code, termination.came, exits_bill=exits_bill)
+        return end_machine("its environment is wrong", error.exit_code, termination, exits_bill=exits_bill)
     board = StatusBoard(settings.worker, settings.manifest, settings.lease, process_started())
     termination.tell(board.signal)
     process_group.lead(settings.held)
@@ -100,6 +101,9 @@ def main(termination: Termination) -> int:
         logs = LogShipping(settings.store, settings.store_access, settings.worker, hidden)
         worker_log.hear(logs.take, hidden)
         every(seconds, logs.ship, board.stop, "logs", first=seconds)
+    if exits_bill:  # whoever pays for it looks whether it lives
+        signs = LifeSigns(settings.store, settings.store_access, settings.worker)
+        every(BEAT_SECONDS, lambda: signs.beat(heartbeat(settings.worker, board)), board.stop, "heartbeat", first=0)
     try:
         with agent.serving(board, settings.agent_port, settings.token, hidden), ExitStack() as doors:
             with ExitStack() as records:
@@ -113,7 +117,7 @@ def main(termination: Termination) -> int:
     except ProcessError as error:
         board.fail(error)
     why, code = (board.error.message, board.error.exit_code) if board.error else (board.why or "nothing to do", 0)
-    return end_machine(why, code, termination.came, exits_bill=exits_bill)
+    return end_machine(why, code, termination, exits_bill=exits_bill)
 
 
 def live(
@@ -405,6 +409,14 @@ def end(child: Child, board: StatusBoard) -> None:
     child.end(GRACE_SECONDS, board.hurry)
 
 
+def heartbeat(worker: str, board: StatusBoard) -> Heartbeat:
+    """What the bucket may know of a worker that lives."""
+    now = board.status()
+    return Heartbeat(
+        machine=worker, state=now.state, idle_seconds=now.idle_seconds, lease_seconds_left=now.lease_seconds_left
+    )
+
+
 def ship_last(logs: LogShipping | None, board: StatusBoard) -> None:
     """What was said goes to the bucket, until there is a hurry."""
     if logs is not None:
@@ -420,18 +432,6 @@ def finish_lease(lease: WorkerLease, board: StatusBoard) -> None:
             log.warning("the end of the lease cannot be written down: %s", error)
 
 
-def end_machine(why: str, code: int, stopped: threading.Event, *, exits_bill: bool) -> int:
-    """The one way to the end: the exit code, but where an exit would start the container again only once it is stopped.
-
-    By now nothing of the worker runs or listens. What asks the cloud for the machine's end belongs here.
-    """
-    log.info("ended: %s", why, extra={"facts": {"ended": why, "code": code}})
-    while exits_bill and not stopped.is_set():
-        log.warning("this machine costs until it is ended; it does nothing any more: %s", why)
-        stopped.wait(STILL_HERE_SECONDS)
-    return code
-
-
 if __name__ == "__main__":
     code = 1
     try:
@@ -439,7 +439,7 @@ if __name__ == "__main__":
     except BaseException:
         log.critical("a fault of this program", exc_info=True)
         bills = worker_environment.exits_bill(os.environ)
-        code = end_machine("a fault of this program", code, termination.came, exits_bill=bills)
+        code = end_machine("a fault of this program", code, termination, exits_bill=bills)
         raise
     finally:
         logging.shutdown()

@@ -1,4 +1,4 @@
-"""Work that is done again and again beside the work."""
+"""Work that is done beside the work: again and again, or once and not waited for too long."""
 
 import threading
 from collections.abc import Callable
@@ -17,3 +17,14 @@ def every(seconds: float, act: Callable[[], object], stop: threading.Event, name
             act()
 
     threading.Thread(target=go_on, name=name, daemon=True).start()
+
+
+def within(seconds: float, act: Callable[[], object], name: str) -> bool:
+    """Calls `act` on a thread of its own; whether it returned within `seconds`. If not, it is left to itself.
+
+    For what takes deadlines of its own that do not cover all of it, such as the resolver's.
+    """
+    thread = threading.Thread(target=act, name=name, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return not thread.is_alive()

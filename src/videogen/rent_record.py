@@ -35,6 +35,18 @@ class RentRecord(Schema):
     cap: Cap
 
 
+class Heartbeat(Schema):
+    """The object `heartbeats/<machine>.json`: a worker lives; when it said so, the store's clock knows."""
+
+    version: Literal[1] = Field(default=1, alias="schema")
+    machine: str
+    state: str
+    """As its agent says it."""
+    idle_seconds: float
+    lease_seconds_left: float
+    """By the worker's own clock: for people."""
+
+
 class LastWord(Schema):
     """The object `last-words/<machine>.json`: why a worker ends itself; when, the store's clock knows."""
 
@@ -42,4 +54,8 @@ class LastWord(Schema):
     machine: str
     why: str
     code: int
+    """The exit code of its entrypoint."""
     lived_seconds: float
+    """Of its last boot, by its own clock: for people."""
+    refused: str = ""
+    """Why its cloud does not end it: somebody else must. Said again while it lives."""

@@ -81,6 +81,8 @@ class WorkerEnvironment(Schema):
     """How often what was logged goes to the bucket; 0: never."""
     drain_seconds: float = Field(4, ge=0)
     """At an end in order, how long the prompt that runs may go on. Docker kills after 10 seconds, RunPod after 5."""
+    runpod_url: str = ""
+    """Where a pod asks RunPod for its own end; nothing: RunPod's own address."""
     restarts_bill: bool = False
     """A container that exits is started again and costs on; so is it on RunPod, with or without this variable."""
 

@@ -14,6 +14,7 @@ from tests.image.conftest import Start, docker
 RUNPOD = {
     "RUNPOD_POD_ID": "p1x2y3z4",
     "RUNPOD_API_KEY": f"{CANARY}-pod",
+    "VIDEOGEN_RUNPOD_URL": "http://127.0.0.1:9/v2",
     "RUNPOD_DC_ID": "EU-RO-1",
     "RUNPOD_POD_HOSTNAME": "p1x2y3z4-64411f1a",
     "RUNPOD_GPU_COUNT": "1",

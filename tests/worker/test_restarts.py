@@ -10,7 +10,8 @@ import pytest
 from tests.doubles.s3_server import S3Server
 from tests.doubles.worker_process import WorkerProcess, fill, manifest_text, settings, ticks, worker
 
-POD = {"RUNPOD_POD_ID": "p1", "RUNPOD_API_KEY": "key-of-a-pod-1234"}
+NOBODY = "http://127.0.0.1:9/v2"
+POD = {"RUNPOD_POD_ID": "p1", "RUNPOD_API_KEY": "key-of-a-pod-1234", "VIDEOGEN_RUNPOD_URL": NOBODY}
 
 
 def says(one: WorkerProcess, words: str) -> None:
