@@ -6,9 +6,7 @@ Run by root only, in a mount namespace whose list of accounts has those of the i
 import os
 import shutil
 import signal
-import stat
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.doubles.image_accounts import entering
 from tests.doubles.s3_server import S3Server
 from tests.doubles.worker_process import WorkerProcess, fill, manifest_text, settings, ticks, worker
 from tests.store.test_sync import CAN_MOUNT
@@ -33,22 +32,6 @@ pytestmark = [
     pytest.mark.skipif(not all(shutil.which(tool, path=SEARCHED) for tool in TOOLS), reason="nginx or sshd is missing"),
 ]
 
-ACCOUNTS = {
-    "passwd": "comfy:x:61000:61000::{home}:/bin/sh\ngateway:x:61001:61001::/:/usr/sbin/nologin\n",
-    "group": "comfy:x:61000:\ngateway:x:61001:\n",
-    "shadow": "comfy:*:19000:0:99999:7:::\ngateway:!:19000::::::\n",
-}
-ENTER = """
-for file in passwd group shadow; do mount --bind "$0/$file" "/etc/$file" || exit 9; done
-# An interpreter below a folder that only its owner may enter, such as /root, is shown to the other users, too.
-if [ -n "$CLOSED" ]; then
-  mount --bind "$PYTHON" "$0/python" && mount -t tmpfs -o mode=755 none "$CLOSED" || exit 9
-  mkdir -p "$PYTHON" && mount --bind "$0/python" "$PYTHON" || exit 9
-fi
-unset CLOSED PYTHON
-exec "$@"
-"""
-
 
 @pytest.fixture
 def place() -> Iterator[Path]:
@@ -61,17 +44,7 @@ def place() -> Iterator[Path]:
 @pytest.fixture
 def image(place: Path) -> Sequence[str]:
     """The words that start a program where the accounts exist."""
-    folder = place / "etc"
-    folder.mkdir()
-    (place / "home").mkdir()
-    os.chown(place / "home", 61000, 61000)
-    for name, text in ACCOUNTS.items():
-        (folder / name).write_text(Path("/etc", name).read_text() + text.format(home=place / "home"))
-    (folder / "python").mkdir()
-    python = Path(sys.base_prefix).resolve()
-    closed = [str(one) for one in python.parents if not one.stat().st_mode & stat.S_IXOTH]
-    told = [f"CLOSED={closed[-1] if closed else ''}", f"PYTHON={python}"]
-    return ["env", *told, "unshare", "--mount", "sh", "-c", ENTER, str(folder)]
+    return entering(place)
 
 
 def rented(s3: S3Server, place: Path, **more: Any) -> Any:
