@@ -15,6 +15,7 @@
     ├── DiskFull
     ├── CloudError              whoever rents out workers refused or failed; another candidate is of no use
     │   ├── NoCapacity          this candidate cannot be had now, or only for more than its ceiling; another one may
+    │   ├── CloudBusy           it takes no orders for some seconds; nothing was done
     │   └── CloudUnknown        it gave no answer to rely on: neither "alive" nor "gone" may be concluded
     ├── NotReady                a worker did not prove itself ready in time
     ├── ProcessError            a process on this machine did not start or did not end
@@ -124,6 +125,14 @@ class CloudError(VideogenError):
 
 class NoCapacity(CloudError):
     """One candidate cannot be had now, or only above its price ceiling; nothing was created."""
+
+
+class CloudBusy(CloudError):
+    """The cloud takes no orders for `seconds`; nothing was done, and the same order may come again then."""
+
+    def __init__(self, message: str, seconds: float) -> None:
+        super().__init__(message, f"it takes orders again in {seconds:g} s")
+        self.seconds = seconds
 
 
 class CloudUnknown(CloudError):

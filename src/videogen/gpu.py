@@ -1,5 +1,6 @@
 """The GPUs that can be asked for, by one name for all clouds."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -8,6 +9,19 @@ from videogen.document import Schema
 from videogen.money import Dollars
 
 Gpu = Literal["RTX4090", "L40S", "A100-40GB", "A100-80GB", "H100-80GB", "H200-141GB"]
+
+RUNPOD: Mapping[Gpu, tuple[str, ...]] = {
+    "RTX4090": ("NVIDIA GeForce RTX 4090",),
+    "L40S": ("NVIDIA L40S",),
+    "A100-40GB": (),
+    "A100-80GB": ("NVIDIA A100-SXM4-80GB", "NVIDIA A100 80GB PCIe"),
+    "H100-80GB": ("NVIDIA H100 80GB HBM3", "NVIDIA H100 NVL", "NVIDIA H100 PCIe"),
+    "H200-141GB": ("NVIDIA H200",),
+}
+"""RunPod's own names of each, fastest first; none: RunPod does not rent it out.
+
+https://docs.runpod.io/references/gpu-types
+"""
 
 
 class Offer(Schema):

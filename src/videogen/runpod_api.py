@@ -50,6 +50,10 @@ class Refused(CloudError):
         self.detail = detail
 
 
+class Denied(CloudUnknown):
+    """RunPod does not answer this question, however often it is asked; nothing follows from that."""
+
+
 class RateLimited(Refused):
     """Too many requests; nothing was done, and the same order may come again in `seconds`."""
 
@@ -160,7 +164,7 @@ class RunpodApi:
                 said = self._harmless(f"HTTP {answer.status_code}: {_problem(answer)}")
                 if answer.status_code not in (408, 429) and answer.status_code < 500:
                     hint = KEY_HINT if answer.status_code in (401, 403) else None
-                    raise CloudUnknown(f"{self.url}{path}: {said}", hint)
+                    raise Denied(f"{self.url}{path}: {said}", hint)
                 wait = _retry_after(answer) if answer.status_code == 429 else max(pause, self._closed())
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 

@@ -204,6 +204,10 @@ class Silent:
         """No answer."""
         raise CloudUnknown("no answer")
 
+    def strangers(self) -> tuple[str, ...]:
+        """No answer."""
+        raise CloudUnknown("no answer")
+
     def create(self, _spec: WorkerSpec, _candidate: Candidate, _name: str) -> Machine:
         """No answer."""
         raise CloudUnknown("no answer")

@@ -174,3 +174,10 @@ class Cloud(Protocol):
 
     def volumes(self) -> tuple[Volume, ...]:
         """Every volume of this owner, complete, or `CloudUnknown`."""
+
+    def strangers(self) -> tuple[str, ...]:
+        """Machines that some video-gen rented and that are not this owner's, one sentence each; nobody here ends them.
+
+        Those of other owners of the same account, and those with our tag whose environment says otherwise. Complete, or
+        `CloudUnknown`.
+        """

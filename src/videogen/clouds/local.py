@@ -8,6 +8,7 @@ from pathlib import Path
 
 from videogen import port, process, project
 from videogen.clouds import Candidate, Ended, Machine, Volume, WorkerSpec
+from videogen.clouds.environment import environment
 from videogen.errors import CloudError, CloudUnknown, ProcessError
 from videogen.process import Process
 from videogen.worker_environment import WorkerEnvironment
@@ -54,6 +55,10 @@ class LocalCloud:
 
     def volumes(self) -> tuple[Volume, ...]:
         """None: disks of this machine cost nothing."""
+        return ()
+
+    def strangers(self) -> tuple[str, ...]:
+        """None: only this stack looks into its folder."""
         return ()
 
     def create(self, spec: WorkerSpec, _candidate: Candidate, name: str) -> Machine:
@@ -148,31 +153,15 @@ def _last_word(found: Process) -> datetime:
 
 def _environment(spec: WorkerSpec, name: str, disk: Path, ports: dict[str, int]) -> WorkerEnvironment:
     source = spec.comfyui
-    return WorkerEnvironment(
-        worker=name,
-        stack=spec.stack,
-        phase=spec.phase,
-        workspace=disk,
-        manifest=spec.manifest,
-        store_endpoint=spec.store.endpoint,
-        store_region=spec.store.region,
-        store_addressing=spec.store.addressing,
-        store_checksums=spec.store.checksums,
-        store_floor_mbit=spec.store.floor_mbit,
-        store_models=spec.store.models,
-        store_outputs=spec.store.outputs,
-        store_key=spec.worker_access.key,
-        store_secret=spec.worker_access.secret,
-        token=spec.token,
+    return environment(
+        spec,
+        name,
+        disk,
         comfyui_port=ports["comfyui"],
         agent_port=ports["agent"],
         comfyui_dir=Path(source.folder) if source.folder else None,
         comfyui_python=Path(source.python) if source.python else None,
         comfyui_custom_nodes=Path(source.custom_nodes) if source.custom_nodes else None,
-        comfyui_arguments=source.arguments,
         drain_seconds=_DRAIN_SECONDS,
         log_ship_seconds=0,  # its log is on this machine already
-        lease_minutes=spec.lease.total,
-        idle_minutes=spec.lease.idle,
-        boot_minutes=spec.lease.boot,
     )
