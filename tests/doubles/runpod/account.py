@@ -1,7 +1,7 @@
 """The account behind the API: pods, volumes, templates and registries under the rules of RunPod. Knows no HTTP."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -49,7 +49,6 @@ class Account:
         self.registries: dict[str, dict[str, Any]] = {}
         self.balance: Decimal | None = None
         """Dollars; nothing: enough. A create wants an hour's price of it."""
-        self.on_end: Callable[[Pod], None] = lambda _: None
 
     def settle(self) -> datetime:
         """Brings every pod to the present; the time now."""
@@ -229,12 +228,12 @@ class Account:
             self.delete(number, key)
         elif asked.action == "stop":
             pod.stops.append((now, None))
-            self.on_end(pod)
         elif asked.action == "start":
             pod.stops[-1] = (pod.stops[-1][0], now)
             pod.began = now
+            pod.life += 1
         else:
-            self.on_end(pod)
+            pod.life += 1
             pod.began = now - pod.provisioning
         return pod
 
@@ -253,7 +252,6 @@ class Account:
 
     def _free(self, pod: Pod) -> None:
         self.catalog.gpus[pod.gpu].stock[pod.place] += pod.count
-        self.on_end(pod)
 
     def _pod(self, number: str) -> Pod:
         pod = self.pods.get(number)

@@ -60,6 +60,8 @@ class Pod:
     reads_left: int | None = None
     """A zombie's; nothing: for ever."""
     locked: bool = False
+    life: int = 0
+    """How often it was restarted or started again."""
     public_ports: dict[int, int] = field(default_factory=dict)
     """Port of the container → port of the machine that runs it."""
 
@@ -112,15 +114,22 @@ class Pod:
                 total += charged(left, right, self.price(left))
         return total
 
+    def exposed(self, *kinds: str) -> list[int]:
+        """The ports of its container that the world may reach, of these kinds or any."""
+        pairs = (port.split("/") for port in self.shown["ports"])
+        return [int(number) for number, kind in pairs if kind in (kinds or ("http", "tcp"))]
+
     def body(self, now: datetime) -> dict[str, Any]:
         """As the API shows it."""
         status = self.status(now)
         running = status == "RUNNING"
         since = self.running_from
-        ports = [
-            {"private": int(port.partition("/")[0]), "type": port.partition("/")[2], "ip": "127.0.0.1"}
-            | {"public": self.public_ports.get(int(port.partition("/")[0]))}
-            for port in self.shown["ports"]
+        # HTTP ports are reached by the proxy's name, TCP ports by a public address
+        ports: list[dict[str, Any]] = [
+            {"private": inner, "type": kind, "ip": None, "public": None}
+            | ({"ip": "127.0.0.1", "public": self.public_ports.get(inner)} if kind == "tcp" else {})
+            for kind in ("http", "tcp")
+            for inner in self.exposed(kind)
         ]
         runtime = {
             "uptime": int((now - since).total_seconds()),

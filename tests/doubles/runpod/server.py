@@ -2,10 +2,11 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from aiohttp import web
 
@@ -13,13 +14,19 @@ from tests.doubles.runpod import bill
 from tests.doubles.runpod.account import Account
 from tests.doubles.runpod.api import Api
 from tests.doubles.runpod.clock import Clock
+from tests.doubles.runpod.container_box import ContainerBox
 from tests.doubles.runpod.control import Control
 from tests.doubles.runpod.faults import Fault, Kind
+from tests.doubles.runpod.machines import Box, Machines
 from tests.doubles.runpod.pod import Pod, identifier
+from tests.doubles.runpod.process_box import ProcessBox
+from tests.doubles.runpod.proxy import LIMIT, Proxy
 from videogen import port
 
 KEY = "rpa_fake_account_key_0123456789"
 DEADLINE = 10.0
+PodKind = Literal["records", "processes", "containers"]
+"""Nothing runs · our entrypoint runs on this machine · an image runs in Docker."""
 
 
 class FakeRunpod:
@@ -34,13 +41,19 @@ class FakeRunpod:
         control_token: str = "",
         provisioning: float = 0.2,
         starting: float = 0.3,
+        pods: PodKind = "records",
+        image: str = "",
+        proxy_seconds: float = LIMIT,
     ) -> None:
+        """`pods`: what is behind them; `image`: a tag for `containers`, whatever image a pod asks for."""
         self.clock = clock or Clock()
         self.key, self.control_token = key, control_token or identifier(24)
         self.port = number or port.free(["runpod"])["runpod"]
         self.account = Account(self.clock, provisioning, starting)
         self.faults, self.catalog = self.account.faults, self.account.catalog
+        self.machines = _machines(self.account, pods, image)
         self.api: Api | None = None
+        self._proxy = Proxy(self._where, proxy_seconds)
         self._ready, self._failed = threading.Event(), ""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="fake RunPod")
@@ -68,12 +81,16 @@ class FakeRunpod:
         """Returns when it listens."""
         self._thread.start()
         assert self._ready.wait(DEADLINE), "the fake RunPod does not start"
+        if self.machines:
+            self.machines.start()
 
     def stop(self) -> None:
         """Ends the server, with every pod that runs."""
         if self._loop and self.api:
             self._loop.call_soon_threadsafe(self.api.closing.set)
         self._thread.join(DEADLINE)
+        if self.machines:
+            self.machines.stop()
         assert not self._thread.is_alive(), "the fake RunPod does not end"
 
     async def _serve(self) -> None:
@@ -82,6 +99,8 @@ class FakeRunpod:
         app = web.Application(client_max_size=16 << 20)
         Control(self).add(app)
         app.router.add_route("*", "/v2/{rest:.*}", self.api.handle)
+        app.router.add_route("*", "/proxy/{target}{rest:(/.*)?}", self._proxy.handle)
+        await self._proxy.open()
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await runner.setup()
         try:
@@ -90,6 +109,16 @@ class FakeRunpod:
             await self.api.closing.wait()
         finally:
             await runner.cleanup()
+            await self._proxy.close()
+
+    def _where(self, number: str, inner: int) -> int | None:
+        """Where an HTTP port of a pod is on this machine, while the pod runs."""
+        with self.account.lock:
+            now = self.account.settle()
+            pod = self.account.pods.get(number)
+            if pod is None or pod.status(now) != "RUNNING" or inner not in pod.exposed("http"):
+                return None
+            return pod.public_ports.get(inner)
 
     # what tests do
 
@@ -144,6 +173,18 @@ class FakeRunpod:
             self.account.settle()
             return [pod for pod in self.account.pods.values() if name in pod.name][-1]
 
+    def box(self, pod: Pod) -> Box:
+        """What runs behind a pod, once it has started: `.said()`, `.kill()`, `.log`."""
+        assert self.machines, "these pods are records"
+        return self.machines.box(pod)
+
+    def swept(self, seconds: float = 15.0) -> None:
+        """Waits until nothing is left of ended pods on this machine: no process, no folder."""
+        end = time.monotonic() + seconds
+        while self.machines and (left := self.machines.left()):
+            assert time.monotonic() < end, f"still there: {left}"
+            time.sleep(0.02)
+
     def bill(self) -> bill.Bill:
         """What all pods cost until now."""
         with self.account.lock:
@@ -164,6 +205,14 @@ class FakeRunpod:
         """Every request so far: method, path, status (0: no answer)."""
         assert self.api
         return list(self.api.calls)
+
+
+def _machines(account: Account, pods: PodKind, image: str) -> Machines | None:
+    if pods == "processes":
+        return Machines(account, ProcessBox)
+    if pods == "containers":
+        return Machines(account, lambda pod, home, volumes: ContainerBox(pod, home, volumes, image))
+    return None
 
 
 @contextmanager
