@@ -11,7 +11,7 @@ from decimal import Decimal
 from videogen.money import CENT
 from videogen.rent_record import RentRecord
 
-LEASE_GRACE = timedelta(minutes=2)
+GRACE = timedelta(minutes=2)
 """A worker ends itself when its lease is over; it gets so much time to do it."""
 STATE_GRACE = timedelta(minutes=5)
 """How long after its boot a machine may be missing in its stack's state: `up` writes it there when it is ready."""
@@ -47,8 +47,10 @@ class Known:
     """Whether its stack's state has it; nothing: the state cannot be read."""
     heard: datetime | None
     """When it last said that it lives; nothing: never."""
+    last_word: tuple[str, datetime] | None
+    """Why it wanted to end itself, and when it said so; nothing: it did not."""
     store_answers: bool
-    """Whether the store could be asked for `record` and `heard`."""
+    """Whether the store could be asked for `record`, `heard` and `last_word`."""
     spending: Spending | None
     """Nothing where the sums are not known."""
 
@@ -64,8 +66,8 @@ class Right:
 def right_to_live(known: Known, now: datetime) -> Right:
     """The first reason to end the machine, or why it may live."""
     for reason in _reasons(known, now):
-        return Right(False, reason)
-    return Right(True, _why_it_lives(known, now))
+        return Right(lives=False, why=reason)
+    return Right(lives=True, why=_why_it_lives(known, now))
 
 
 def _reasons(known: Known, now: datetime) -> Iterator[str]:
@@ -76,10 +78,12 @@ def _reasons(known: Known, now: datetime) -> Iterator[str]:
         yield "it exited by itself and may still cost"
     if known.receipt:
         yield "it has a receipt and lives all the same"
-    if minutes and age >= timedelta(minutes=minutes) + LEASE_GRACE:
+    if minutes and age >= timedelta(minutes=minutes) + GRACE:
         yield f"its lease of {minutes:g} minutes is over"
     if known.in_state is False and age >= boot + STATE_GRACE:
         yield "no stack knows it"
+    if known.last_word and now - known.last_word[1] >= GRACE:
+        yield f"it wanted to end itself and could not: {known.last_word[0]}"
     if known.dollars_per_hour > 0:
         if known.store_answers and age >= boot and now - (known.heard or known.started + boot) >= SILENCE:
             yield f"silent for {_minutes(now - (known.heard or known.started))}"

@@ -36,6 +36,7 @@ HEALTHY = Known(
     receipt=False,
     in_state=True,
     heard=START + timedelta(minutes=29),
+    last_word=None,
     store_answers=True,
     spending=Spending(month=Decimal(50), run=Decimal(5)),
 )
@@ -47,7 +48,7 @@ def after(minutes: float, known: Known = HEALTHY) -> Right:
 
 def test_a_healthy_machine_may_live() -> None:
     """It is in its state, says each minute that it lives, and has a lease."""
-    assert after(30) == Right(True, "its lease has 30 min left")
+    assert after(30) == Right(lives=True, why="its lease has 30 min left")
 
 
 @pytest.mark.parametrize(
@@ -58,6 +59,7 @@ def test_a_healthy_machine_may_live() -> None:
         (replace(HEALTHY, in_state=False), 25, "no stack knows it"),
         (replace(HEALTHY, heard=START + timedelta(minutes=15)), 25, "silent for 10 min"),
         (replace(HEALTHY, heard=None), 30, "silent for 30 min"),
+        (replace(HEALTHY, last_word=("idle", START)), 2, "it wanted to end itself and could not: idle"),
         (
             replace(HEALTHY, spending=Spending(Decimal(50), Decimal(10))),
             30,
@@ -72,7 +74,7 @@ def test_a_healthy_machine_may_live() -> None:
 )
 def test_each_reason_to_end(known: Known, minutes: float, why: str) -> None:
     """Each rule alone is enough."""
-    assert after(minutes, known) == Right(False, why)
+    assert after(minutes, known) == Right(lives=False, why=why)
 
 
 @pytest.mark.parametrize(
@@ -82,6 +84,7 @@ def test_each_reason_to_end(known: Known, minutes: float, why: str) -> None:
         (replace(HEALTHY, heard=START + timedelta(minutes=15.1)), 25),
         (replace(HEALTHY, heard=None), 29.9),
         (replace(HEALTHY, heard=START), 19),
+        (replace(HEALTHY, last_word=("idle", START + timedelta(minutes=28))), 29.9),
         (replace(HEALTHY, spending=Spending(Decimal("99.99"), Decimal("9.99"))), 29),
     ],
 )
@@ -94,8 +97,8 @@ def test_a_lease_has_two_minutes_of_grace() -> None:
     """The worker ends itself first."""
     heard = replace(HEALTHY, heard=START + timedelta(minutes=61))
 
-    assert after(61.9, heard) == Right(True, "its lease has 0 min left")
-    assert after(62, heard) == Right(False, "its lease of 60 minutes is over")
+    assert after(61.9, heard) == Right(lives=True, why="its lease has 0 min left")
+    assert after(62, heard) == Right(lives=False, why="its lease of 60 minutes is over")
 
 
 def test_a_renewed_lease_counts() -> None:
@@ -105,14 +108,14 @@ def test_a_renewed_lease_counts() -> None:
 
     assert after(100, renewed).lives
     assert not after(100, replace(heard, record=None)).lives
-    assert after(100, replace(heard, record=None, lease_minutes=0)) == Right(True, "its lease is not known")
+    assert after(100, replace(heard, record=None, lease_minutes=0)) == Right(lives=True, why="its lease is not known")
 
 
 def test_what_is_unknown_ends_nothing() -> None:
     """State, store and sums that cannot be read are no reason; the lease is one all the same."""
-    dark = replace(HEALTHY, record=None, in_state=None, heard=None, store_answers=False, spending=None)
+    dark = replace(HEALTHY, record=None, in_state=None, heard=None, last_word=None, store_answers=False, spending=None)
 
-    assert after(59, dark) == Right(True, "its lease has 1 min left; whether its stack knows it is not known")
+    assert after(59, dark) == Right(lives=True, why="its lease has 1 min left; whether its stack knows it is not known")
     assert after(62, dark).why == "its lease of 60 minutes is over"
 
 
@@ -144,6 +147,7 @@ anything = st.builds(
     receipt=st.booleans(),
     in_state=st.sampled_from([None, True, False]),
     heard=st.none() | moments,
+    last_word=st.none() | st.tuples(st.just("idle for 15 minutes"), moments),
     store_answers=st.booleans(),
     spending=st.none() | st.builds(Spending, dollars, dollars),
 )
@@ -167,6 +171,6 @@ def test_no_lease_outlasts_its_grace(known: Known, now: datetime) -> None:
 @given(anything, moments)
 def test_less_knowledge_ends_less(known: Known, now: datetime) -> None:
     """A state or store that cannot be read never ends a machine that would live if it could; the record is apart."""
-    dark = replace(known, in_state=None, heard=None, store_answers=False, spending=None)
+    dark = replace(known, in_state=None, heard=None, last_word=None, store_answers=False, spending=None)
     if right_to_live(known, now).lives:
         assert right_to_live(dark, now).lives

@@ -1,0 +1,111 @@
+"""Where a sweep looks: the clouds that stacks name, each with the store that knows what was rented there."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+
+from videogen import declared, project, pulumi_stack, stack, store_settings, tag
+from videogen.clouds import Cloud
+from videogen.errors import InputError, StoreError, ToolMissing, VideogenError
+from videogen.pulumi_stack import StackState
+from videogen.receipts import Receipts
+from videogen.secret import Secret
+from videogen.stack_outputs import Store as StorePlace
+from videogen.stack_outputs import StoreAccess, StoreOutputs
+from videogen.store import Store
+from videogen.sweep import Place
+
+LOCAL = "local"
+PATIENCE_SECONDS = 10.0
+
+Choose = Callable[[str, str, StorePlace], Cloud]
+"""The cloud of that name, as a stack and the owner of a store see it. Raises `InputError` without its key."""
+
+_NOWHERE = StoreOutputs(
+    store=StorePlace(endpoint="http://127.0.0.1:9", region="us-east-1", models="nowhere", outputs="nowhere"),
+    storeAccess=StoreAccess(key=Secret("none"), secret=Secret("none")),
+)
+"""The store of a foundation on this machine that is down: nothing answers there, and books are kept on the disk."""
+
+
+@dataclass
+class Places:
+    """Where to look, each with the stacks that may rent there; what could not be found out; what need not be."""
+
+    found: list[tuple[Place, tuple[str, ...]]] = field(default_factory=list)
+    alarms: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+
+@cache
+def state_of(stack_name: str) -> StackState | None:
+    """A stack's state, read once; nothing where Pulumi has no such stack here. Raises `VideogenError`."""
+    return pulumi_stack.state(stack_name)
+
+
+def places(
+    stacks: tuple[str, ...], clouds: tuple[str, ...], store: StoreOutputs | None, choose: Choose, *, every: bool
+) -> Places:
+    """The clouds of the stacks, and those that are named; `store` is theirs, else each stack's own is found.
+
+    `every`: all stacks of the checkout are meant, so that one which was never used here is left out without an alarm.
+    """
+    made = Places()
+    known: dict[tuple[str, str], tuple[Place, list[str]]] = {}
+    for name in stacks:
+        cloud = declared.read(name).cloud
+        for kind in dict.fromkeys((*([cloud] if cloud != declared.NONE else []), *clouds)):
+            try:
+                outputs = store or _store_of(name, kind)
+                owner = name if kind == LOCAL else tag.owner(outputs.store)
+                if (kind, owner) not in known:
+                    known[kind, owner] = _place(kind, name, outputs, choose), []
+                known[kind, owner][1].append(name)
+            except VideogenError as error:
+                if every and (why := _unused(name, store)):
+                    made.left_out.append(f"{kind} ({name}): not looked at: {error.message}; {why}")
+                else:
+                    made.alarms.append(f"{kind} ({name}): cannot be looked at: {error.message}")
+    made.found = [(place, tuple(names)) for place, names in known.values()]
+    return made
+
+
+def _place(kind: str, name: str, outputs: StoreOutputs, choose: Choose) -> Place:
+    store = Store(outputs.store, outputs.store_access, patience_seconds=PATIENCE_SECONDS)
+    cloud = choose(kind, name, outputs.store)
+    shown = f"{kind} ({name})" if kind == LOCAL else kind
+    return Place(shown, cloud, kind, Receipts(project.state(name), store), None if outputs is _NOWHERE else store)
+
+
+def _store_of(name: str, kind: str) -> StoreOutputs:
+    """The stack's own store, else its foundation's, else the environment's."""
+    for one in (name, declared.read(name).foundation_stack):
+        try:
+            return stack.read_store(one)
+        except (InputError, ToolMissing):
+            continue  # it is not up, there is none of that name, or nobody here can ask
+    if kind == LOCAL:
+        return _NOWHERE
+    if found := store_settings.from_environment(os.environ):
+        return found
+    raise InputError.of(f"stack {name}", "its store is not known", f"--outputs FILE, or VIDEOGEN_STORE_… for {name}")
+
+
+def _unused(name: str, store: StoreOutputs | None) -> str | None:
+    """Why nothing of the stack can live, though its cloud is not asked; nothing when something may."""
+    try:
+        found = state_of(name)
+        if found is not None and found.workers:
+            return None
+        outputs = store or _store_of(name, "")
+    except InputError:
+        return "no stack of that name has a store here, so nothing was rented from here"
+    except VideogenError:
+        return None
+    try:
+        books = Receipts(project.state(name), Store(outputs.store, outputs.store_access, patience_seconds=3))
+        rents = [rent for rent in books.open_rents() if rent.stack == name]
+    except StoreError:
+        return None
+    return None if rents else "its state has no worker, and its books have no open rent"

@@ -1,0 +1,356 @@
+"""The sweep: ends every machine that has no right to live, and closes every rent whose machine is proven gone.
+
+It believes no empty or failed list: what is unknown is an alarm, and ends nothing by itself but what a lease ends.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Literal
+
+from videogen.clouds import Cloud, Machine, Volume
+from videogen.errors import CloudError, StoreError, VideogenError
+from videogen.money import cost
+from videogen.pulumi_stack import StackState
+from videogen.receipts import Receipts
+from videogen.rent import Renter
+from videogen.rent_record import RentRecord
+from videogen.right_to_live import Known, Spending, right_to_live
+from videogen.spending import Spent, so_far
+from videogen.store import Store, receipt_key
+
+BY = "sweeper"
+CLOCK = "sweep.json"
+"""An object of the outputs bucket, written anew by each sweep: when, is the store's word on what time it is."""
+UNDER_WAY = timedelta(minutes=10)
+"""A rent so young may be under way: written down, and its machine not there yet."""
+ALIVE = timedelta(minutes=3)
+"""A worker that said so recently that it lives is not gone, whatever a list says."""
+
+States = Callable[[str], StackState | None]
+"""A stack's state; nothing where Pulumi has no such stack here. Raises `VideogenError`: unknown."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A cloud as one owner sees it, with the books of that owner."""
+
+    name: str
+    """For people: `runpod`, `local (dev)`."""
+    cloud: Cloud
+    kind: str
+    """The cloud's name."""
+    books: Receipts
+    store: Store | None
+    """Nothing where it is known that there is none: a foundation on this machine that is down."""
+
+
+Fate = Literal["lives", "ended", "to be ended", "not ended", "closed", "to be closed", "open"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A machine, or a rent whose machine was not found, and what became of it."""
+
+    machine: str
+    place: str
+    stack: str
+    gpu: str
+    dollars: Decimal
+    """So far, at most."""
+    dollars_per_hour: Decimal
+    fate: Fate
+    why: str
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What a sweep found at one place; `alarms` is what is not known or not right."""
+
+    findings: tuple[Finding, ...] = ()
+    volumes: tuple[Volume, ...] = ()
+    """Those that no stack's state knows."""
+    strangers: tuple[str, ...] = ()
+    """Machines of other owners, a sentence each; nobody here ends them."""
+    alarms: tuple[str, ...] = ()
+
+
+def sweep(
+    place: Place,
+    stacks: tuple[str, ...],
+    states: States,
+    *,
+    dry_run: bool,
+    clock: Callable[[], datetime] | None = None,
+) -> Swept:
+    """Looks at everything of this owner at the place; `stacks` are those that may declare volumes there.
+
+    With `dry_run` nothing is ended and nothing closed. Without a `clock` the store says what time it is.
+    """
+    return _Sweep(place, stacks, states, dry_run, clock).swept()
+
+
+@dataclass
+class _Sweep:
+    place: Place
+    stacks: tuple[str, ...]
+    states: States
+    dry_run: bool
+    clock: Callable[[], datetime] | None
+    alarms: list[str] = field(default_factory=list)
+
+    def swept(self) -> Swept:
+        self.now = self._now()
+        self.spent = self._spent()
+        self.rents = {rent.machine: rent for rent in self.spent.open_rents if rent.cloud == self.place.kind}
+        listed = self._listed()
+        asked = listed is not None  # a cloud that gives no list is not asked for more of them
+        volumes, strangers = (self._volumes(), self._strangers()) if asked else ((), ())
+        vouched = bool(listed) or bool(volumes) or bool(strangers)
+        self.machines = {machine.name: machine for machine in listed or ()}
+        absent = [rent for name, rent in self.rents.items() if name not in self.machines]
+        findings = [finding for rent in absent for finding in self._absent(rent, vouched)]
+        if asked and not vouched and not absent and self._rented_before():
+            self._alarm("the list of machines is empty, and nothing else of ours vouches that it is complete")
+        findings += [self._judged(machine) for machine in self.machines.values()]
+        waiting = self.place.books.send() if self.place.store and not self.dry_run else ()
+        if waiting:
+            self._alarm(f"{len(waiting)} receipts of this machine are not in the bucket")
+        return Swept(tuple(findings), tuple(self._unattached(volumes)), strangers, tuple(self.alarms))
+
+    def _alarm(self, what: str) -> None:
+        self.alarms.append(f"{self.place.name}: {what}")
+
+    def _now(self) -> datetime:
+        """The store's time: this machine's clock may be wrong, and would end what lives rightly."""
+        store = self.place.store
+        if self.clock or store is None:
+            return self.clock() if self.clock else datetime.now(UTC)
+        try:
+            stored = store.put_bytes(store.outputs, CLOCK, b"{}\n", "application/json")
+        except StoreError as error:
+            self._alarm(f"the store does not answer: {error.message}")
+            return datetime.now(UTC)
+        return stored.modified or datetime.now(UTC)
+
+    def _spent(self) -> Spent:
+        self.store_answers = False
+        try:
+            found = self.place.books.month(self.now)
+        except StoreError as error:
+            if self.place.store is not None:
+                self._alarm(f"what is rented and spent is not known: {error.message}")
+            return Spent("", self.now, (), (), ())
+        self.store_answers = True
+        for fault in found.faults:
+            self._alarm(f"the books are not whole: {fault}")
+        return found
+
+    def _listed(self) -> tuple[Machine, ...] | None:
+        try:
+            return self.place.cloud.machines()
+        except CloudError as error:
+            self._alarm(f"which machines live is not known: {error.message}")
+            return None
+
+    def _volumes(self) -> tuple[Volume, ...]:
+        try:
+            return self.place.cloud.volumes()
+        except CloudError as error:
+            self._alarm(f"which volumes there are is not known: {error.message}")
+            return ()
+
+    def _strangers(self) -> tuple[str, ...]:
+        try:
+            return self.place.cloud.strangers()
+        except CloudError as error:
+            self._alarm(f"which machines of others there are is not known: {error.message}")
+            return ()
+
+    def _rented_before(self) -> bool:
+        """Whether anything was ever rented here; who never rented has nothing to lose."""
+        return any(receipt.cloud == self.place.kind for receipt in self.spent.receipts)
+
+    def _absent(self, rent: RentRecord, vouched: bool) -> Iterator[Finding]:
+        """A rent that nobody closed, and whose machine the list does not show: it is asked for by its own name."""
+        known = self._remembered(rent)
+        try:
+            found = self.place.cloud.get(rent.machine, known)
+        except CloudError as error:
+            self._alarm(f"whether {rent.machine} lives is not known: {error.message}")
+            yield self._rent(rent, "open", f"unknown: {error.message}")
+            return
+        if found is not None:
+            self._alarm(f"{rent.machine} lives, and the list of machines does not show it")
+            self.machines[found.name] = found
+        elif self.now - rent.rented < UNDER_WAY:
+            yield self._rent(rent, "open", "just written down: its machine may be on its way")
+        elif (heard := self._heard(rent.machine)) and self.now - heard < ALIVE:
+            self._alarm(f"{rent.machine} says that it lives, and the cloud does not know it")
+            yield self._rent(rent, "open", "it says that it lives")
+        elif not (vouched or known.id):
+            self._alarm(f"whether {rent.machine} lives is not known: the list is empty, and nothing of ours vouches")
+            yield self._rent(rent, "open", "the list of machines is not to be believed")
+        elif self.dry_run:
+            yield self._rent(rent, "to be closed", "proven gone")
+        else:
+            yield self._closed(rent, known)
+
+    def _closed(self, rent: RentRecord, known: Machine) -> Finding:
+        try:
+            Renter(self.place.cloud, self.place.books, by=BY).end(known, "found gone")
+        except VideogenError as error:
+            self._alarm(f"the rent of {rent.machine} cannot be closed: {error.message}")
+            return self._rent(rent, "open", error.message)
+        return self._rent(rent, "closed", "proven gone; it has its receipt")
+
+    def _judged(self, machine: Machine) -> Finding:
+        record, heard, last_word, receipt = self._books_on(machine.name)
+        in_state = self._in_state(machine)
+        known = Known(
+            running=machine.state == "running",
+            started=machine.started,
+            dollars_per_hour=machine.dollars_per_hour,
+            lease_minutes=machine.lease_minutes,
+            record=record,
+            receipt=receipt,
+            in_state=in_state,
+            heard=heard,
+            last_word=last_word,
+            store_answers=self.store_answers,
+            spending=self._spending(machine, record) if self.store_answers else None,
+        )
+        right = right_to_live(known, self.now)
+        if right.lives:
+            return self._machine(machine, "lives", right.why)
+        if self.dry_run:
+            return self._machine(machine, "to be ended", right.why)
+        try:
+            Renter(self.place.cloud, self.place.books, by=BY).end(machine, right.why)
+        except VideogenError as error:
+            self._alarm(f"{machine.name} has no right to live ({right.why}) and is not ended: {error.message}")
+            return self._machine(machine, "not ended", f"{right.why}; {error.message}")
+        return self._machine(machine, "ended", right.why)
+
+    def _books_on(self, name: str) -> tuple[RentRecord | None, datetime | None, tuple[str, datetime] | None, bool]:
+        """Record, last heartbeat, last word, whether there is a receipt; only the record while the store is silent."""
+        books = self.place.books
+        try:
+            record = books.record(name)
+            if not self.store_answers:
+                return record, None, None, False
+            said = books.last_word(name)
+            return record, books.heartbeat(name), (said[0].why, said[1]) if said else None, self._has_receipt(name)
+        except StoreError as error:
+            if self.place.store is not None:
+                self._alarm(f"{name}: what is written of it is not known: {error.message}")
+            return None, None, None, False
+
+    def _has_receipt(self, name: str) -> bool:
+        """Asked now: a machine may have been rented since the books were read."""
+        store = self.place.store
+        if store is not None and store.head(store.outputs, receipt_key(name)) is not None:
+            return True
+        return self.place.books.waits(name) is not None
+
+    def _heard(self, name: str) -> datetime | None:
+        try:
+            return self.place.books.heartbeat(name)
+        except StoreError:
+            return self.now  # unknown is not gone
+
+    def _in_state(self, machine: Machine) -> bool | None:
+        try:
+            state = self.states(machine.stack)
+        except VideogenError as error:
+            self._alarm(f"whether stack {machine.stack} knows {machine.name} is not known: {error.message}")
+            return None
+        if state is None:
+            self._alarm(f"{machine.name} belongs to stack {machine.stack}, of which the Pulumi here knows nothing")
+            return None
+        return machine.name in state.workers
+
+    def _spending(self, machine: Machine, record: RentRecord | None) -> Spending:
+        living = {rent.machine: self._so_far(rent) for rent in self.spent.open_rents}
+        living[machine.name] = self._cost(machine)
+        same = [
+            rent.machine
+            for rent in self.spent.open_rents
+            if record and (rent.run, rent.stack) == (record.run, record.stack)
+        ]
+        ended = [one.dollars for one in self.spent.receipts if record and record.run and one.run == record.run]
+        run = sum((living[name] for name in {*same, machine.name}), sum(ended, Decimal(0)))
+        return Spending(self.spent.ended + sum(living.values(), Decimal(0)), run)
+
+    def _so_far(self, rent: RentRecord) -> Decimal:
+        machine = self.machines.get(rent.machine)
+        return self._cost(machine) if machine else so_far(rent, self.now)
+
+    def _cost(self, machine: Machine) -> Decimal:
+        return cost(machine.dollars_per_hour, max(0.0, (self.now - machine.started).total_seconds()))
+
+    def _remembered(self, rent: RentRecord) -> Machine:
+        """A machine as record and state remember it."""
+        return Machine(
+            name=rent.machine,
+            cloud=rent.cloud,
+            stack=rent.stack,
+            slot=rent.slot,
+            phase=rent.phase,
+            gpu=rent.gpu,
+            dollars_per_hour=rent.dollars_per_hour,
+            started=rent.rented,
+            state="running",
+            url="",
+            agent="",
+            log="",
+            id=self._id(rent),
+            place=rent.place,
+            lease_minutes=rent.lease_minutes,
+        )
+
+    def _id(self, rent: RentRecord) -> str:
+        """The cloud's own name, where the stack's state has it."""
+        try:
+            state = self.states(rent.stack)
+        except VideogenError:
+            return ""  # then it is looked for by name
+        outputs: Mapping[str, object] = state.workers.get(rent.machine, {}) if state else {}
+        return str(outputs.get("id", ""))
+
+    def _unattached(self, volumes: tuple[Volume, ...]) -> Iterator[Volume]:
+        """Those that no stack declares; of a stack whose state cannot be read, nothing is said."""
+        declared: set[str] = set()
+        for stack in self.stacks if volumes else ():
+            try:
+                state = self.states(stack)
+            except VideogenError as error:
+                self._alarm(f"which volumes stack {stack} declares is not known: {error.message}")
+                return
+            declared |= state.ids if state else set()
+        yield from (volume for volume in volumes if volume.id not in declared)
+
+    def _machine(self, machine: Machine, fate: Fate, why: str) -> Finding:
+        return Finding(
+            machine.name,
+            self.place.name,
+            machine.stack,
+            machine.gpu,
+            self._cost(machine),
+            machine.dollars_per_hour,
+            fate,
+            why,
+        )
+
+    def _rent(self, rent: RentRecord, fate: Fate, why: str) -> Finding:
+        return Finding(
+            rent.machine,
+            self.place.name,
+            rent.stack,
+            rent.gpu,
+            so_far(rent, self.now),
+            rent.dollars_per_hour,
+            fate,
+            why,
+        )
