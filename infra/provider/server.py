@@ -11,11 +11,11 @@ from typing import Any
 
 import grpc
 import grpc.aio
+from pulumi.provider.experimental import provider as wire
 from pulumi.provider.experimental.server import ProviderServicer
 from pulumi.runtime.proto import provider_pb2_grpc
 from typing_extensions import override
 
-from infra.provider.plugin import Plugin
 from videogen.errors import InputError, VideogenError
 
 _ANY_SIZE = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
@@ -53,10 +53,13 @@ async def _plainly(method: Callable[[Any, Any], Awaitable[Any]], request: Any, c
         return await context.abort(grpc.StatusCode.UNKNOWN, words)
 
 
-async def serve(plugin: Plugin, engine_address: str) -> None:
-    """Serves on a port of loopback that the first line of stdout names, until the engine ends."""
+async def serve(plugin: wire.Provider, engine_address: str, package: str = "videogen") -> None:
+    """Serves on a port of loopback that the first line of stdout names, until the engine ends.
+
+    The plugin has the version of the installed `package`.
+    """
     server = grpc.aio.server(options=_ANY_SIZE)
-    servicer = _Servicer([], version("videogen"), plugin, engine_address=engine_address)
+    servicer = _Servicer([], version(package), plugin, engine_address=engine_address)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()

@@ -1,0 +1,1 @@
+"""AWS for tests: a moto server that obeys policies and misbehaves on command, and a plugin that makes things on it."""

@@ -1,0 +1,105 @@
+"""The door before moto: faults on command, and the policies of whoever knocks, which moto itself does not weigh."""
+
+import io
+import json
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from moto.iam.models import iam_backends
+
+from tests.doubles.aws import permissions, request
+from tests.doubles.aws.request import ACCOUNT, Request
+
+ADMIN = "admin"
+"""The key of whoever may do everything."""
+
+App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+@dataclass
+class Fault:
+    """Answers that say no: `code` to the next `times` requests of an action."""
+
+    action: str
+    code: str
+    status: int
+    times: int
+
+
+@dataclass
+class Gate:
+    """A WSGI application before another; `POST /_control/faults` sets faults, `GET /_control/seen` tells actions."""
+
+    inner: App
+    faults: list[Fault] = field(default_factory=list)
+    seen: list[str] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        """One answer."""
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        environ["wsgi.input"] = io.BytesIO(body)
+        if environ["PATH_INFO"].startswith("/_control/"):
+            return self._control(environ["PATH_INFO"], body, start)
+        asked = request.read(environ, body)
+        if asked is None:
+            return _refuse(start, "s3", 403, "AccessDenied", "the request is not signed")
+        with self.lock:
+            self.seen.append(asked.action)
+            fault = next((one for one in self.faults if one.action == asked.action and one.times > 0), None)
+            if fault:
+                fault.times -= 1
+        if fault:
+            return _refuse(start, asked.service, fault.status, fault.code, "as the test asked for")
+        if not _may(asked):
+            return _refuse(start, asked.service, 403, "AccessDenied", f"{asked.key} may not {asked.action}")
+        listed = Request(asked.key, "s3", "s3:ListBucket", asked.resource.partition("/")[0])
+        if asked.action == "s3:GetObject" and not _may(listed):
+            return self._hiding(environ, start)
+        return self.inner(environ, start)
+
+    def _hiding(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        """Who may not list is not told that an object is missing."""
+        missing: list[str] = []
+
+        def begin(status: str, headers: Any, error: Any = None) -> Any:
+            if status.startswith("404"):
+                missing.append(status)
+                return lambda _data: None
+            return start(status, headers, error)
+
+        answer = self.inner(environ, begin)
+        return _refuse(start, "s3", 403, "AccessDenied", "may not list") if missing else answer
+
+    def _control(self, path: str, body: bytes, start: Callable[..., Any]) -> Iterable[bytes]:
+        with self.lock:
+            if path == "/_control/faults":
+                self.faults = [Fault(**one) for one in json.loads(body)]
+            said = json.dumps(self.seen).encode()
+        start("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(said)))])
+        return [said]
+
+
+def _may(asked: Request) -> bool:
+    if asked.key == ADMIN or asked.action == "sts:GetCallerIdentity":
+        return True
+    for user in iam_backends[ACCOUNT]["aws"].users.values():
+        if any(key.access_key_id == asked.key for key in user.access_keys):
+            policies = [json.loads(text) for text in user.policies.values()]
+            return permissions.allows(policies, asked.action, asked.resource)
+    return False
+
+
+def _refuse(start: Callable[..., Any], service: str, status: int, code: str, message: str) -> Iterable[bytes]:
+    headers = [("x-amzn-RequestId", "0")]
+    if service == "sqs":
+        said = json.dumps({"__type": f"com.amazonaws.sqs#{code}", "message": message})
+        headers += [("Content-Type", "application/x-amz-json-1.0")]
+    else:
+        error = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
+        said = error if service == "s3" else f"<ErrorResponse>{error}<RequestId>0</RequestId></ErrorResponse>"
+        headers += [("Content-Type", "text/xml")]
+    start(f"{status} Refused", [*headers, ("Content-Length", str(len(said.encode())))])
+    return [said.encode()]
