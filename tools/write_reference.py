@@ -7,6 +7,7 @@ import ast
 import inspect
 import itertools
 import json
+import re
 import sys
 import types
 import typing
@@ -20,7 +21,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from infra import settings
-from videogen import batch, cli, errors, manifest, phase, project, workflow
+from videogen import batch, cli, errors, manifest, money, phase, project, rent_record, workflow
 from videogen.document import schemas_in
 
 NOTE = "<!-- Made by `make reference`; change the code instead. -->\n"
@@ -31,6 +32,22 @@ def pages() -> Iterator[tuple[str, str]]:
     yield "reference/command-line.md", "\n".join(command_line())
     yield "reference/files.md", "\n".join(files())
     yield "decisions/README.md", "\n".join(decisions())
+    for schema in (money.Receipt, rent_record.RentRecord, rent_record.LastWord, rent_record.Heartbeat):
+        yield f"reference/{re.sub('(?<!^)(?=[A-Z])', '-', schema.__name__).lower()}.schema.json", json_schema(schema)
+
+
+def json_schema(schema: type[BaseModel]) -> str:
+    """What an object of the outputs bucket holds, for programs that are not this one."""
+    made = schema.model_json_schema(by_alias=True, mode="serialization")
+    said = attribute_docs(schema)
+    for name, field in schema.model_fields.items():
+        one = made["properties"][field.alias or name]
+        one.pop("title", None)
+        if name in said:
+            one["description"] = " ".join(said[name].split())
+        if field.annotation is Decimal:
+            one["pattern"] = r"^[0-9]+(\.[0-9]+)?$"  # exact, as a number in JSON is not
+    return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **made}, indent=2)
 
 
 def command_line() -> Iterator[str]:
@@ -67,6 +84,7 @@ def files() -> Iterator[str]:
         ("workflows/phases/*.yaml", phase.Phase),
         ("models_manifest.yaml", manifest.Manifest),
         ("Pulumi.*.yaml", settings.Settings),
+        ("money.yaml", money.Rates),
     ):
         yield f"\n## {name}"
         for one in dict.fromkeys(every_schema(schema)):

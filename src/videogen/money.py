@@ -12,6 +12,12 @@ CENT = Decimal("0.01")
 Dollars = Annotated[Decimal, Field(ge=0)]
 
 
+class Rates(Schema):
+    """The file `money.yaml`: in what dollars are shown beside dollars. Nothing is decided by it."""
+
+    yen_per_dollar: Annotated[Decimal, Field(gt=0)]
+
+
 class Cap(Schema):
     """The most that may be spent, in dollars.
 

@@ -4,14 +4,20 @@ A receipt counts whole in the month in which its machine ended, so that each cou
 until now, at the most that was accepted for it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Literal, get_args
 
 from videogen.errors import Fault
 from videogen.money import Receipt, cost
 from videogen.rent_record import RentRecord
+
+Key = Literal["phase", "batch", "gpu", "stack"]
+KEYS: tuple[Key, ...] = get_args(Key)
+"""What sums can be told by."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,11 @@ class Spent:
     """Written down before a create, and not proven gone; none in a month that is over."""
     faults: tuple[Fault, ...]
     """Objects that cannot be read. With one of them the sums are only the least that the month has cost."""
+
+    @property
+    def is_now(self) -> bool:
+        """Whether it is the month that is now."""
+        return self.month == month_of(self.now)
 
     @property
     def ended(self) -> Decimal:
@@ -72,3 +83,65 @@ def spent(
     counted = sorted((one for one in receipts if month_of(one.ended) == wanted), key=lambda one: one.ended)
     living = tuple(open_rents) if wanted == this else ()
     return Spent(wanted, now, tuple(counted), living, tuple(faults))
+
+
+@dataclass(frozen=True)
+class Video:
+    """A finished video, and which machine rendered it."""
+
+    machine: str
+    batch: str
+    job: str
+    seconds: Decimal
+
+
+@dataclass(frozen=True)
+class Share:
+    """A part of what a month has cost; `of` holds one word for each key."""
+
+    of: tuple[str, ...]
+    machines: int
+    machine_seconds: float
+    dollars: Decimal
+    video_seconds: Decimal
+    """Of the finished videos of these machines, whenever they were finished."""
+
+    @property
+    def dollars_per_second(self) -> Decimal | None:
+        """Of finished video; nothing where there is none."""
+        if not self.video_seconds:
+            return None
+        return (self.dollars / self.video_seconds).quantize(Decimal("0.0001"), ROUND_HALF_UP)
+
+
+def shares(spent: Spent, videos: Iterable[Video], keys: Sequence[Key]) -> tuple[Share, ...]:
+    """What was spent by the values of the keys, dearest first; without keys one share, of all.
+
+    Videos count with the machine that rendered them, and not where it is none of this month: it cost nothing in it.
+    """
+    video: dict[str, Decimal] = defaultdict(Decimal)
+    for one in videos:
+        video[one.machine] += one.seconds
+    parts: dict[tuple[str, ...], list[tuple[str, float, Decimal]]] = defaultdict(list)
+    for machine, seconds, dollars, of in _machines(spent, keys):
+        parts[of].append((machine, seconds, dollars))
+    found = [
+        Share(
+            of,
+            len(part),
+            sum(seconds for _, seconds, _ in part),
+            sum((dollars for *_, dollars in part), Decimal(0)),
+            sum((video[machine] for machine, *_ in part), Decimal(0)),
+        )
+        for of, part in parts.items()
+    ]
+    return tuple(sorted(found, key=lambda share: (-share.dollars, share.of)))
+
+
+def _machines(spent: Spent, keys: Sequence[Key]) -> Iterator[tuple[str, float, Decimal, tuple[str, ...]]]:
+    for receipt in spent.receipts:
+        of = tuple(str(getattr(receipt, key)) for key in keys)
+        yield receipt.machine, receipt.seconds, receipt.dollars, of
+    for rent in spent.open_rents:
+        of = tuple(str(getattr(rent, key)) for key in keys)
+        yield rent.machine, max(0.0, (spent.now - rent.rented).total_seconds()), so_far(rent, spent.now), of

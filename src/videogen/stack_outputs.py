@@ -97,6 +97,8 @@ class StoreOutputs(Schema):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
+    stack: str = ""
+    """Its name, where it rents anything."""
     store: Store
     store_access: StoreAccess = Field(alias="storeAccess")
     manifest: str = ""

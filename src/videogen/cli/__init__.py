@@ -9,7 +9,7 @@ from types import FrameType
 
 import typer
 
-from videogen.cli import doctor, lint, models, outputs, status, submit
+from videogen.cli import cost, doctor, lint, models, outputs, status, submit
 from videogen.console import Console
 from videogen.errors import Interrupted, VideogenError
 
@@ -24,6 +24,7 @@ app.command("lint", rich_help_panel=CHECK)(lint.lint)
 app.add_typer(models.app, name="models", rich_help_panel=CHECK)
 app.command("submit", rich_help_panel=MAKE)(submit.submit)
 app.command("status", rich_help_panel=LOOK)(status.status)
+app.command("cost", rich_help_panel=LOOK)(cost.cost)
 app.add_typer(outputs.app, name="outputs", rich_help_panel=LOOK)
 
 
