@@ -3,7 +3,7 @@
 import asyncio
 import sys
 
-from infra.provider import gpu_worker, local_folder, local_store
+from infra.provider import gpu_worker, local_folder, local_store, phase, runpod_login, runpod_template, runpod_volume
 from infra.provider.engine import Engine
 from infra.provider.plugin import Handler, Plugin
 from infra.provider.server import serve
@@ -16,6 +16,10 @@ async def _main() -> None:
         gpu_worker.TYPE: gpu_worker.Handler(),
         local_folder.TYPE: local_folder.Handler(),
         local_store.TYPE: local_store.Handler(),
+        phase.TYPE: phase.Handler(engine.note),
+        runpod_login.TYPE: runpod_login.Handler(),
+        runpod_template.TYPE: runpod_template.Handler(),
+        runpod_volume.TYPE: runpod_volume.Handler(),
     }
     await serve(Plugin(handlers, engine), address)
 

@@ -52,6 +52,10 @@ class Plugin(wire.Provider):
         self._engine = engine
         self._run = Run()
 
+    def _handler(self, kind: str) -> Handler:
+        """Of a resource type; inside a component it is spelled `component$type`."""
+        return self._handlers[kind.rpartition("$")[2]]
+
     async def configure(self, _request: wire.ConfigureRequest) -> wire.ConfigureResponse:
         """Previews get what is known already."""
         return wire.ConfigureResponse(accept_secrets=True, supports_preview=True)
@@ -62,7 +66,7 @@ class Plugin(wire.Provider):
 
     async def check(self, request: wire.CheckRequest) -> wire.CheckResponse:
         """What is wrong with the inputs, as far as they are known."""
-        handler = self._handlers[request.type]
+        handler = self._handler(request.type)
         known = {key: value for key, value in plain(request.new_inputs).items() if not is_unknown(value)}
         found = await asyncio.to_thread(handler.faults, known)
         unknown = request.new_inputs.keys() - known.keys()
@@ -71,7 +75,7 @@ class Plugin(wire.Provider):
 
     async def diff(self, request: wire.DiffRequest) -> wire.DiffResponse:
         """Inputs that changed, and outputs that show an ailment."""
-        handler = self._handlers[request.type]
+        handler = self._handler(request.type)
         state, inputs = plain(request.old_state), plain(request.new_inputs)
         unknown = {key for key, value in inputs.items() if is_unknown(value)}
         changed = {key for key in inputs.keys() - unknown if inputs[key] != state.get(key)} | handler.ails(state)
@@ -91,7 +95,7 @@ class Plugin(wire.Provider):
 
     async def create(self, request: wire.CreateRequest) -> wire.CreateResponse:
         """The resource; in a preview what is known of it."""
-        handler, inputs = self._handlers[request.type], plain(request.properties)
+        handler, inputs = self._handler(request.type), plain(request.properties)
         if request.preview:
             return wire.CreateResponse("", wrapped(inputs | dict.fromkeys(handler.made, UNKNOWN), handler.secret))
         made, outputs = await self._call(request.urn, partial(handler.create, inputs))
@@ -99,7 +103,7 @@ class Plugin(wire.Provider):
 
     async def read(self, request: wire.ReadRequest) -> wire.ReadResponse:
         """The resource as it is now."""
-        handler, state = self._handlers[request.type], plain(request.properties)
+        handler, state = self._handler(request.type), plain(request.properties)
         found = await self._call(request.urn, partial(handler.read, state))
         if found is None:
             return wire.ReadResponse()
@@ -107,7 +111,7 @@ class Plugin(wire.Provider):
 
     async def update(self, request: wire.UpdateRequest) -> wire.UpdateResponse:
         """The resource after a change in place; a preview promises that its outputs stay."""
-        handler, state, inputs = self._handlers[request.type], plain(request.olds), plain(request.news)
+        handler, state, inputs = self._handler(request.type), plain(request.olds), plain(request.news)
         if request.preview:
             return wire.UpdateResponse(wrapped(state | inputs, handler.secret))
         outputs = await self._call(request.urn, partial(handler.update, state, inputs))
@@ -115,7 +119,7 @@ class Plugin(wire.Provider):
 
     async def delete(self, request: wire.DeleteRequest) -> None:
         """Ends the resource."""
-        handler, state = self._handlers[request.type], plain(request.properties)
+        handler, state = self._handler(request.type), plain(request.properties)
         await self._call(request.urn, partial(handler.delete, state))
 
     async def _call(self, urn: str, work: Callable[[Call], Result]) -> Result:
