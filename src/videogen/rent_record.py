@@ -10,7 +10,10 @@ from videogen.money import Cap, Dollars
 
 
 class RentRecord(Schema):
-    """The object `rented/<machine>.json` of the outputs bucket; rewritten only when the lease is renewed."""
+    """The object `rented/<machine>.json` of the outputs bucket.
+
+    Rewritten when the machine is there, for its `id` and what it really costs, and when its lease is renewed.
+    """
 
     version: Literal[1] = Field(default=1, alias="schema")
     machine: str
@@ -24,10 +27,12 @@ class RentRecord(Schema):
     """The run of `videogen run` that rents it; empty for a plain `pulumi up`."""
     batch: str = ""
     """The batch of that run."""
+    id: str = ""
+    """The cloud's own name for the machine; empty before it is there, and where that is `machine`."""
     gpu: str
     place: str = ""
     dollars_per_hour: Dollars
-    """The most that was accepted."""
+    """The most that was accepted; once the machine is there, what it costs."""
     rented: AwareDatetime
     """By the clock of who rents, just before the create."""
     lease_minutes: Minutes

@@ -188,6 +188,8 @@ def test_a_store_that_is_down_does_not_stop_an_end(
 class Silent:
     """A cloud that does not answer."""
 
+    name = "local"
+
     def machines(self, _stack: str | None = None) -> tuple[Machine, ...]:
         """No answer."""
         raise CloudUnknown("no answer")

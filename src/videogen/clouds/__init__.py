@@ -136,6 +136,10 @@ class Cloud(Protocol):
     limits are obeyed and short failures of reading calls are asked again inside, within a deadline; a create never is.
     """
 
+    @property
+    def name(self) -> str:
+        """As a stack file calls it, and as its machines say."""
+
     def candidates(self, spec: WorkerSpec) -> tuple[Candidate, ...]:
         """What may be tried for the spec, best first: its GPUs in order, each in its places in order.
 

@@ -30,6 +30,8 @@ class LocalCloud:
     `images` is a folder with one folder an image, `state` that of the one stack that it knows.
     """
 
+    name = NAME
+
     def __init__(self, images: Path, state: Path) -> None:
         self._images = images
         self._state = state

@@ -49,6 +49,8 @@ class RunpodCloud:
     `proxy`: a template of a port's address; `worker_api`: where workers find the API, if not at its usual place.
     """
 
+    name = NAME
+
     def __init__(
         self, api: RunpodApi, store: Store, *, proxy: str = PROXY, worker_api: str = "", pace: Pace | None = None
     ) -> None:
