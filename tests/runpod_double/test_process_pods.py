@@ -1,6 +1,8 @@
 """Pods that run the image's entrypoint as processes of this machine, behind the proxy."""
 
 import asyncio
+import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 
 from tests.doubles.runpod import FakeRunpod, fake_runpod
 from tests.doubles.runpod.pod import Pod
-from tests.doubles.runpod.process_box import unable
+from tests.doubles.runpod.process_box import ENTRYPOINT, ProcessBox, unable
 from tests.doubles.s3_server import S3Server
 from tests.doubles.worker_process import fill, manifest_text, settings
 from tests.runpod_double.conftest import client, wanted
@@ -67,15 +69,15 @@ def ready(runpod: FakeRunpod, pod: Pod) -> None:
     until(lambda: status(runpod, pod).get("state") == "ready", lambda: runpod.box(pod).said())
 
 
-def processes(pod: Pod) -> list[str]:
-    """The command lines of all processes of this machine that speak of the pod."""
+def processes(pod: Pod, word: str = "") -> list[Path]:
+    """`/proc/<number>` of all processes of this machine that know the pod, by a word of their command line."""
     found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
+    for path in Path("/proc").glob("[0-9]*"):
         try:
-            words = path.read_bytes().decode(errors="replace")
-        except (FileNotFoundError, ProcessLookupError):
+            known, words = ((path / name).read_bytes() for name in ("environ", "cmdline"))
+        except OSError:  # gone meanwhile, or no business of ours
             continue
-        found += [words] if pod.id in words else []
+        found += [path] if pod.id.encode() in known + words and word.encode() in words else []
     return found
 
 
@@ -90,7 +92,7 @@ def test_reached(s3: S3Server, runpod: FakeRunpod) -> None:
         async with Comfy(runpod.proxy.format(pod=pod.id, port=8080), TOKEN) as comfy:
             assert (await comfy.system_stats())["system"]
             async with comfy.events("a-client") as events:
-                assert events
+                assert await events.opened(5)
 
     asyncio.run(ask())
     with client(runpod) as api:
@@ -99,3 +101,72 @@ def test_reached(s3: S3Server, runpod: FakeRunpod) -> None:
     runpod.swept()
     assert not processes(pod)
     assert runpod.bill().total > 0
+
+
+def test_exits(s3: S3Server, runpod: FakeRunpod) -> None:
+    """A container that ends is started again on the same disk, and costs on; a restart gives it an empty one."""
+    pod = rent(runpod, env=environment(s3))
+    ready(runpod, pod)
+    box = runpod.box(pod)
+    assert isinstance(box, ProcessBox)
+    mark = box.workspace / "mark"
+    mark.touch()
+    box.kill()
+    until(lambda: status(runpod, pod).get("state") == "ready", box.said)
+    assert mark.exists()
+    assert [one.name for one in runpod.alive()] == [pod.name]
+    with client(runpod) as api:
+        assert api.post(f"/pods/{pod.id}/action", json={"action": "restart"}).status_code == 200
+    until(lambda: not mark.exists(), box.said)
+    ready(runpod, pod)
+
+
+def test_inside(s3: S3Server, runpod: FakeRunpod) -> None:
+    """A pod knows its own variables and what RunPod adds; its key, not the account's; its volume outlives it."""
+    with client(runpod) as api:
+        body = {"name": "data", "size": 10, "dataCenter": "EU-RO-1"}
+        volume = api.post("/network-volumes", json=body).json()["id"]
+    mounts = {"network": [{"volumeId": volume, "path": "/workspace/data"}]}
+    told = {**environment(s3, volume=True), "RUNPOD_API_KEY": "shadowed"}
+    pod = rent(runpod, env=told, mounts=mounts)
+    ready(runpod, pod)
+    known = (processes(pod, f"{sys.executable}\0{ENTRYPOINT}")[-1] / "environ").read_text()
+    variables = dict(line.split("=", 1) for line in known.split("\0") if "=" in line)
+    assert variables["RUNPOD_API_KEY"] == pod.key
+    assert (variables["RUNPOD_POD_ID"], variables["RUNPOD_VOLUME_ID"]) == (pod.id, volume)
+    assert runpod.key not in known
+    models = runpod.volume(volume) / "models"
+    assert list(models.rglob("*.safetensors"))
+    with client(runpod) as api:
+        api.delete(f"/pods/{pod.id}")
+    runpod.swept()
+    assert list(models.rglob("*.safetensors"))
+
+
+def test_worker_ends_its_pod(s3: S3Server, runpod: FakeRunpod) -> None:
+    """A worker whose lease is over has its own pod ended: with the pod's key, at the address that it was told."""
+    pod = rent(runpod, env=environment(s3, lease_minutes=0.1, runpod_url=runpod.url))
+    until(lambda: not runpod.alive(), lambda: runpod.box(pod).said(), 30)
+    runpod.swept()
+    assert pod.ended
+
+
+def test_proxy(s3: S3Server) -> None:
+    """Nobody is reached at a port that is not exposed, or in a pod that does not run; silence has a limit."""
+    with fake_runpod(proxy_seconds=0.3, starting=0.5) as runpod, socket.create_server(("127.0.0.1", 0)) as silent:
+        pod = rent(runpod, env={})
+        runpod.answers_at(pod, 8080, silent.getsockname()[1])
+        runpod.answers_at(pod, 8188, s3.port)
+
+        def asked(inner: int) -> int:
+            return httpx.get(f"{runpod.proxy.format(pod=pod.id, port=inner)}/a", trust_env=False).status_code
+
+        assert asked(8080) == 502
+        until(lambda: pod.status(runpod.clock()) == "RUNNING", str)
+        assert asked(8080) == 524
+        assert asked(8188) == 502
+        runpod.answers_at(pod, 8080, s3.port)
+        assert asked(8080) == httpx.get(f"http://127.0.0.1:{s3.port}/a", trust_env=False).status_code
+        with client(runpod) as api:
+            api.delete(f"/pods/{pod.id}")
+        assert asked(8080) == 502

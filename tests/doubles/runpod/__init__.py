@@ -16,6 +16,14 @@ Time. `Clock()` is real, `Clock.quick()` stands still; `clock.advance(seconds)` 
 seconds from creation to the moment the pod is really gone, at the price of the time (`fake.bill()`, and `/billing/*`).
 Pods' disks cost nothing beside their `cost`; network volumes do.
 
+Pods. `pods="records"` (the default): nothing runs; `fake.answers_at(pod, 8080, port)` lets a server of the test answer.
+`pods="processes"`: each runs `images/comfyui/entrypoint.py` on this machine (root, nginx; `process_box.unable()` says why
+not), in namespaces of its own, with its own environment and what RunPod adds; `/workspace` and ports are mapped.
+`pods="containers", image=tag`: the same in Docker, in the network of this machine, whatever image the pod asks for.
+A container that exits is started again, and costs on; what is deleted gets SIGTERM, 5 s later SIGKILL; `fake.box(pod)`
+is what runs (`.said()`, `.kill()`), `fake.swept()` waits until nothing is left of ended pods, `fake.volume(id)` is a
+network volume's folder. `VIDEOGEN_RUNPOD_PROXY` leads to them, WebSockets too: 502 for whoever does not run, 100 s limit.
+
 The account. `fake.alive()` what costs now · `fake.pod(part of a name)` also ended ones, with `.id .key .env .ended` ·
 `fake.calls` what was asked · `fake.stock(gpu, free, place)` · `fake.price(gpu, secure)` · `fake.balance(dollars)` (402) ·
 `fake.plant(name, env)` somebody else's pod · `fake.paged(size)` lists with cursors · `fake.quota(minute=60)` (429).

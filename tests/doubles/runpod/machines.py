@@ -55,6 +55,8 @@ class Machines:
         self.account, self._build = account, build
         self._home = Path(tempfile.mkdtemp(prefix="videogen-runpod-"))
         self._home.chmod(0o755)  # the image's users must get through
+        self.volumes = self._home / "volumes"
+        """Each network volume in use is a folder."""
         self._kept: dict[str, _Kept] = {}
         self._stop, self._lock = threading.Event(), threading.Lock()
         self._thread = threading.Thread(target=self._run, name="fake RunPod's machines")
@@ -103,7 +105,7 @@ class Machines:
         if kept is None:
             if not wanted:
                 return
-            kept = self._kept[pod.id] = _Kept(self._build(pod, self._home, self._home / "volumes"), pod.life)
+            kept = self._kept[pod.id] = _Kept(self._build(pod, self._home, self.volumes), pod.life)
         now = time.monotonic()
         if not wanted or kept.life != pod.life:
             self._end(kept, now, pod)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Literal
 
 from aiohttp import web
@@ -177,6 +178,15 @@ class FakeRunpod:
         """What runs behind a pod, once it has started: `.said()`, `.kill()`, `.log`."""
         assert self.machines, "these pods are records"
         return self.machines.box(pod)
+
+    def volume(self, number: str) -> Path:
+        """Where the data of a network volume lies on this machine."""
+        assert self.machines, "these pods are records"
+        return self.machines.volumes / number
+
+    def answers_at(self, pod: Pod, inner: int, outer: int) -> None:
+        """The proxy finds a port of a pod at that port of loopback: any server may stand in for a record's."""
+        pod.public_ports[inner] = outer
 
     def swept(self, seconds: float = 15.0) -> None:
         """Waits until nothing is left of ended pods on this machine: no process, no folder."""
