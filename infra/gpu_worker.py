@@ -23,6 +23,6 @@ class GpuWorker(pulumi.CustomResource):
     token: pulumi.Output[str]
     """Secret."""
 
-    def __init__(self, name: str, inputs: dict[str, Any]) -> None:
-        options = pulumi.ResourceOptions(additional_secret_outputs=list(SECRET))
+    def __init__(self, name: str, inputs: dict[str, Any], *, after: pulumi.Resource) -> None:
+        options = pulumi.ResourceOptions(additional_secret_outputs=list(SECRET), depends_on=[after])
         super().__init__("videogen:index:GpuWorker", name, inputs | dict.fromkeys(MADE), options)

@@ -1,8 +1,22 @@
-"""The workers of a phase."""
+"""What a phase rents: the resource `videogen:index:Phase`, and a worker a slot that depends on it."""
+
+from typing import Any
+
+import pulumi
 
 from infra.foundation import FoundationOutputs
 from infra.gpu_worker import GpuWorker
 from infra.settings import StackSettings
+
+SECRET = ("access", "workerAccess")
+
+
+class Phase(pulumi.CustomResource):
+    """Says what will be rented before anything is, and ends last what was; `provider/phase.py` has what it does."""
+
+    def __init__(self, name: str, inputs: dict[str, Any]) -> None:
+        options = pulumi.ResourceOptions(additional_secret_outputs=list(SECRET))
+        super().__init__("videogen:index:Phase", name, inputs, options)
 
 
 def workers(stack: StackSettings, foundation: FoundationOutputs) -> list[GpuWorker]:
@@ -34,4 +48,7 @@ def workers(stack: StackSettings, foundation: FoundationOutputs) -> list[GpuWork
         "workerAccess": foundation.worker_access,
         "comfyui": stack.comfyui.model_dump(by_alias=True),
     }
-    return [GpuWorker(f"worker-{slot}", inputs | {"slot": str(slot)}) for slot in range(1, wanted.workers + 1)]
+    phase = Phase("phase", inputs)
+    return [
+        GpuWorker(f"worker-{slot}", inputs | {"slot": str(slot)}, after=phase) for slot in range(1, wanted.workers + 1)
+    ]

@@ -20,6 +20,10 @@ class Engine:
         """A word on what goes on; the next one replaces it."""
         self._log(urn, message, engine_pb2.INFO, ephemeral=True)
 
+    def note(self, message: str) -> None:
+        """What a person should read of the stack as a whole; it stays on the screen."""
+        self._log("", message, engine_pb2.INFO, ephemeral=False)
+
     def warn(self, urn: str, message: str) -> None:
         """A warning that stays on the screen at the end."""
         self._log(urn, message, engine_pb2.WARNING, ephemeral=False)

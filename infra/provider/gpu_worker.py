@@ -2,25 +2,19 @@
 
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import fields
-from decimal import Decimal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from infra.gpu_worker import MADE, SECRET
-from infra.provider.clouds import CLOUDS, renter
+from infra.provider.caps import require_money
+from infra.provider.clouds import renter
 from infra.provider.engine import Call
 from infra.provider.properties import Plain
+from infra.provider.wanted import WantedWorker, faults
 from videogen import project, readiness
-from videogen.clouds import Machine, WorkerSpec
-from videogen.comfyui_source import ComfyuiSource
-from videogen.document import Schema
-from videogen.errors import InputError
-from videogen.gpu import Offer
-from videogen.lease import LeaseTerms, RentTerms
-from videogen.manifest import PhaseName
-from videogen.money import Cap, over_cap
+from videogen.clouds import Machine
 from videogen.rent import Prove, Renter
 from videogen.secret import Secret
 from videogen.stack_outputs import Store, StoreAccess
@@ -29,38 +23,6 @@ TYPE = "videogen:index:GpuWorker"
 
 _PLAIN = TypeAdapter(Machine)
 """A machine as the state keeps it."""
-
-
-class Inputs(Schema):
-    """What the program says."""
-
-    stack: str
-    slot: str
-    phase: PhaseName
-    cloud: str
-    gpus: tuple[Offer, ...]
-    places: tuple[str, ...]
-    workers: int
-    """How many of them the stack has: the cap holds for all together."""
-    image: str
-    volume_gb: int = Field(alias="volumeGb")
-    container_disk_gb: int = Field(alias="containerDiskGb")
-    cuda: str
-    ssh_public_keys: str = Field(alias="sshPublicKeys")
-    lease: LeaseTerms
-    rent: RentTerms
-    cap: Cap
-    manifest: str
-    """Digest of the manifest's text."""
-    file: str
-    """The manifest, a path in the checkout."""
-    workflows: tuple[str, ...]
-    foundation_stack: str = Field(alias="foundationStack")
-    """Whose store it is; empty: this stack's own."""
-    store: Store
-    access: StoreAccess
-    worker_access: StoreAccess = Field(alias="workerAccess")
-    comfyui: ComfyuiSource
 
 
 class Handler:
@@ -74,28 +36,8 @@ class Handler:
     made = frozenset(MADE)
 
     def faults(self, inputs: Plain) -> Mapping[str, str]:
-        """What no cloud could give, and what the workflows need that the manifest lacks."""
-        found: dict[str, str] = {}
-        try:
-            Inputs.model_validate(inputs)
-        except ValidationError as error:
-            for detail in error.errors():
-                where = "/".join(map(str, detail["loc"][1:]))
-                found.setdefault(str(detail["loc"][0]), f"{where} {detail['msg']}".strip())
-        if found.keys() & inputs.keys():
-            return found
-        if inputs["cloud"] not in CLOUDS:
-            return found | {"cloud": f"no cloud {inputs['cloud']} yet; known: {', '.join(CLOUDS)}"}
-        try:
-            _requirements(inputs["file"], inputs["phase"], inputs["workflows"], inputs["manifest"])
-        except InputError as error:
-            found["workflows"] = str(error)
-        offers = [Offer.model_validate(offer) for offer in inputs["gpus"]]
-        dearest = max((offer.dollars_per_hour for offer in offers), default=Decimal(0))
-        minutes = LeaseTerms.model_validate(inputs["lease"]).total
-        if reason := over_cap(Cap.model_validate(inputs["cap"]), inputs["workers"], dearest, minutes):
-            found["cap"] = reason
-        return found
+        """The phase was checked before: only what is no input of a worker."""
+        return {key: reason for key, reason in faults(WantedWorker, inputs).items() if key in inputs}
 
     def ails(self, _state: Plain, /) -> frozenset[str]:
         """A worker that died is gone, not ailing."""
@@ -103,10 +45,12 @@ class Handler:
 
     def create(self, inputs: Plain, call: Call) -> tuple[str, Plain]:
         """Rents; returns when the worker is proven ready."""
-        wanted = Inputs.model_validate(inputs)
+        wanted = WantedWorker.model_validate(inputs)
         token = Secret(secrets.token_urlsafe(32))
         landlord = renter(wanted.cloud, wanted.stack, wanted.store, wanted.access)
-        machine, report = landlord.rent(_spec(wanted, token), _prover(wanted, token, call), call.cancelled, call.say)
+        spec = wanted.spec(wanted.slot, token)
+        require_money(wanted, landlord.receipts)
+        machine, report = landlord.rent(spec, _prover(wanted, token, call), call.cancelled, call.say)
         call.made(machine.name, lambda: landlord.end(machine, "the run that rented it failed") is not None)
         return machine.name, _outputs(machine) | {"token": token.reveal(), "boot": _boot(report)}
 
@@ -117,15 +61,17 @@ class Handler:
 
     def update(self, state: Plain, inputs: Plain, call: Call) -> Plain:
         """A new lease or cap holds at once; for new workflows the same worker is proven ready again."""
-        wanted = Inputs.model_validate(inputs)
+        wanted = WantedWorker.model_validate(inputs)
         token = Secret(state["token"])
         outputs: Plain = {}
+        landlord, machine = _renter_of(state), _machine(state)
         if inputs["lease"] != state["lease"]:
-            readiness.renew(state["agent"], token, wanted.lease)
+            if landlord.receipts.record(machine.name) is not None:
+                landlord.receipts.renewed(machine.name, wanted.lease.total)
+            readiness.renew(machine.agent, token, wanted.lease)
         if inputs["workflows"] != state["workflows"]:
-            cloud = CLOUDS[wanted.cloud](wanted.stack)
             prove = _prover(wanted, token, call)
-            outputs["boot"] = _boot(prove(_machine(state), lambda: cloud.get(state["name"]) is not None))
+            outputs["boot"] = _boot(prove(machine, lambda: landlord.cloud.get(machine.name, machine) is not None))
         return outputs
 
     def delete(self, state: Plain, call: Call) -> None:
@@ -136,43 +82,14 @@ class Handler:
             call.warn(f"the store did not take a receipt, it waits for the next `up`: {project.shown(path)}")
 
 
-def _requirements(file: str, phase: PhaseName, workflows: Sequence[str], digest: str) -> readiness.Requirements:
-    models = project.read_manifest(project.root() / file).select(phase)
-    return readiness.requirements([project.read_workflow(name) for name in workflows], models, digest)
-
-
 def _renter_of(state: Plain) -> Renter:
     """Reads no more of the state than an end needs: a worker of an older version must be found and ended too."""
     place, access = Store.model_validate(state["store"]), StoreAccess.model_validate(state["access"])
     return renter(state["cloud"], state["stack"], place, access)
 
 
-def _spec(wanted: Inputs, token: Secret) -> WorkerSpec:
-    return WorkerSpec(
-        stack=wanted.stack,
-        slot=wanted.slot,
-        phase=wanted.phase,
-        offers=wanted.gpus,
-        places=wanted.places,
-        image=wanted.image,
-        volume_gb=wanted.volume_gb,
-        container_disk_gb=wanted.container_disk_gb,
-        lease=wanted.lease,
-        cap=wanted.cap,
-        manifest=wanted.manifest,
-        store=wanted.store,
-        access=wanted.access,
-        worker_access=wanted.worker_access,
-        token=token,
-        comfyui=wanted.comfyui,
-        rent=wanted.rent,
-        ssh_public_keys=wanted.ssh_public_keys,
-        cuda=wanted.cuda,
-    )
-
-
-def _prover(wanted: Inputs, token: Secret, call: Call) -> Prove[readiness.ReadyReport]:
-    needed = _requirements(wanted.file, wanted.phase, wanted.workflows, wanted.manifest)
+def _prover(wanted: WantedWorker, token: Secret, call: Call) -> Prove[readiness.ReadyReport]:
+    needed = wanted.requirements()
 
     def prove(machine: Machine, alive: Callable[[], bool]) -> readiness.ReadyReport:
         return readiness.wait_until_ready(

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from infra.provider.clouds import CLOUDS
 from infra.provider.engine import Call
 from infra.provider.properties import Plain
 from videogen import project
+from videogen.clouds.local import here
 from videogen.errors import CloudError
 from videogen.local_store import LocalStore
 
@@ -41,11 +41,10 @@ class Handler:
 
     def delete(self, state: Plain, call: Call) -> None:
         """Ends a store that the state does not know; raises `CloudError` while a worker lives: it needs a receipt."""
-        for cloud in CLOUDS.values():
-            if left := cloud(state["stack"]).machines(state["stack"]):
-                names = ", ".join(machine.name for machine in left)
-                again = f"pulumi up --stack {state['stack']}, then destroy again"
-                raise CloudError(f"unknown to the state, and not ended: {names}", again)
+        if left := here(state["stack"]).machines(state["stack"]):
+            names = ", ".join(machine.name for machine in left)
+            again = f"pulumi up --stack {state['stack']}, then destroy again"
+            raise CloudError(f"unknown to the state, and not ended: {names}", again)
         store = LocalStore(project.state(state["stack"]))
         if store.server() is not None:
             call.warn("a store was unknown to the state, and is ended")

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from functools import partial
 
 from infra.local_store import MADE, SECRET
-from infra.provider.clouds import CLOUDS, renter
 from infra.provider.engine import Call
 from infra.provider.properties import Plain
 from videogen import local_store, manifest, project
+from videogen.clouds.local import here
 from videogen.disk import spell_bytes
 from videogen.document import Schema
 from videogen.local_store import LocalStore
@@ -75,16 +75,8 @@ class Handler:
         return _outputs(place, access)
 
     def delete(self, state: Plain, call: Call) -> None:
-        """Ends the server, and before it every worker of the stack that the state does not know.
-
-        The store is a stack's last resource: after it nothing of the stack lives, or this raises.
-        """
+        """Ends the server, when the receipts that wait for it are sent."""
         place, access = Store.model_validate(state["place"]), StoreAccess.model_validate(state["access"])
-        for cloud in CLOUDS:
-            landlord = renter(cloud, state["stack"], place, access)
-            for machine in landlord.cloud.machines(state["stack"]):
-                landlord.end(machine, "left behind, unknown to the state")
-                call.warn(f"{machine.name} was unknown to the state, and is ended")
         store = _server(state["stack"])
         if store.server() is not None:
             client = StoreClient(place, access, patience_seconds=3)
@@ -99,7 +91,7 @@ def _server(stack: str) -> LocalStore:
 
 def _end_unless_needed(stack: str) -> bool:
     """Workers of an earlier run, which a failure does not end, keep their store."""
-    if any(cloud(stack).machines(stack) for cloud in CLOUDS.values()):
+    if here(stack).machines(stack):
         return False
     _server(stack).end()
     return True

@@ -63,7 +63,7 @@ class Forecast:
         return self.rent + self.traffic
 
     def refusal(self, spent: Decimal = Decimal(0)) -> str | None:
-        """Why this may not be rented, or nothing; `spent` is what the run has cost already.
+        """Why this may not be rented, or nothing; `spent` is what the run has cost already, and the month with it.
 
         A month that is not known refuses nothing here.
         """
@@ -71,7 +71,7 @@ class Forecast:
         already = f" after ${_cents(spent)} for machines that did not get ready" if spent else ""
         if most > self.plan.cap.run:
             return f"{self._reckoned()}{already}, the cap of a run is ${self.plan.cap.run}"
-        if self.month is not None and most + self.month > self.plan.cap.month:
+        if self.month is not None and self.worst + self.month > self.plan.cap.month:
             so_far = f"the month has cost ${_cents(self.month)} so far, its cap is ${self.plan.cap.month}"
             return f"{self._reckoned()}{already}, {so_far}"
         return None
