@@ -151,7 +151,8 @@ class Receipts:
         """
         names = _names(self._store, receipt_key)
         receipts, unread = _read_all(self._store, names.values(), Receipt, self._read)
-        waiting = [path for path in self.waiting() if path.stem not in names]
+        read = {receipt.machine for receipt in receipts}
+        waiting = [path for path in self.waiting() if path.stem not in read]
         receipts += [_parse(path.read_bytes(), Receipt, str(path)) for path in waiting]
         rents, faults = self._open_rents(set(names))
         return spending.spent(receipts, rents, (*unread, *faults), now, month)
