@@ -1,8 +1,11 @@
 """Pods that run the image's entrypoint as processes of this machine, behind the proxy."""
 
 import asyncio
+import hashlib
+import os
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +20,9 @@ from tests.doubles.runpod.process_box import ENTRYPOINT, ProcessBox, unable
 from tests.doubles.s3_server import S3Server
 from tests.doubles.worker_process import fill, manifest_text, settings
 from tests.runpod_double.conftest import client, wanted
-from videogen.comfy import Comfy
+from videogen import manifest
+from videogen.comfy import Comfy, RemoteFile
+from videogen.readiness import Requirements, wait_until_ready
 from videogen.secret import Secret
 
 TOKEN = Secret("a-token-of-the-tests-0123456789")
@@ -81,18 +86,34 @@ def processes(pod: Pod, word: str = "") -> list[Path]:
     return found
 
 
-def test_reached(s3: S3Server, runpod: FakeRunpod) -> None:
-    """A pod boots to its gateway; our client reaches ComfyUI through the proxy, its events too; then nothing is left."""
+def test_reached(s3: S3Server, runpod: FakeRunpod, tmp_path: Path) -> None:
+    """A pod is proven ready through the proxy, and our client works there, its events too; then nothing is left."""
     pod = rent(runpod, env=environment(s3))
     assert status(runpod, pod) == {}
-    ready(runpod, pod)
+    url = runpod.proxy.format(pod=pod.id, port=8080)
+    said: list[str] = []
+    proof = Requirements(manifest.digest(manifest_text()), frozenset({"KSampler"}), frozenset())
+    wait_until_ready(
+        url,
+        f"{url}/videogen",
+        TOKEN,
+        proof,
+        deadline=time.monotonic() + 20,
+        alive=lambda: True,
+        progress=said.append,
+        cancelled=threading.Event(),
+    )
     assert processes(pod)
+    picture = tmp_path / "a.png"
+    picture.write_bytes(os.urandom(3_000_000))
 
     async def ask() -> None:
-        async with Comfy(runpod.proxy.format(pod=pod.id, port=8080), TOKEN) as comfy:
-            assert (await comfy.system_stats())["system"]
-            async with comfy.events("a-client") as events:
-                assert await events.opened(5)
+        async with Comfy(url, TOKEN) as comfy, comfy.events("a-client") as events:
+            assert await events.opened(5)
+            assert await comfy.upload("a.png", picture)
+            assert not await comfy.upload("a.png", picture)
+            got = await comfy.download(RemoteFile("1", "a.png", "", "input"), tmp_path / "b.png")
+            assert got.sha256 == hashlib.sha256(picture.read_bytes()).hexdigest()
 
     asyncio.run(ask())
     with client(runpod) as api:

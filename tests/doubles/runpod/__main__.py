@@ -8,8 +8,10 @@ import logging
 import os
 import signal
 import threading
+from typing import get_args
 
 from tests.doubles.runpod import KEY, Clock, fake_runpod
+from tests.doubles.runpod.server import PodKind
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +23,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a clock that only /_control/advance moves")
     parser.add_argument("--provisioning", type=float, default=0.2, metavar="SECONDS")
     parser.add_argument("--starting", type=float, default=0.3, metavar="SECONDS")
+    parser.add_argument("--pods", choices=get_args(PodKind), default="records")
+    parser.add_argument("--image", default="", help="a tag, for containers")
     asked = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     ended = threading.Event()
@@ -33,6 +37,8 @@ def main() -> None:
         number=asked.port,
         provisioning=asked.provisioning,
         starting=asked.starting,
+        pods=asked.pods,
+        image=asked.image,
     ) as fake:
         log.info("RunPod: %s, control: %s", fake.url, fake.control_token)
         ended.wait()

@@ -12,7 +12,6 @@ from typing import Protocol
 from tests.doubles.runpod.account import Account
 from tests.doubles.runpod.pod import Pod
 
-LOOK = 0.05
 GRACE = 5.0
 """Seconds of real time between SIGTERM and SIGKILL."""
 BACK_OFF = (0.2, 5.0)
@@ -51,8 +50,9 @@ class _Kept:
 class Machines:
     """Starts and ends boxes on a thread of its own; `boxes`: pod's id → what runs or still has to vanish."""
 
-    def __init__(self, account: Account, build: Build) -> None:
-        self.account, self._build = account, build
+    def __init__(self, account: Account, build: Build, look: float) -> None:
+        """`look`: seconds between two looks at everything."""
+        self.account, self._build, self._look = account, build, look
         self._home = Path(tempfile.mkdtemp(prefix="videogen-runpod-"))
         self._home.chmod(0o755)  # the image's users must get through
         self.volumes = self._home / "volumes"
@@ -90,7 +90,7 @@ class Machines:
             return [kept.box.pod.name for kept in self._kept.values() if kept.box.pod.ended]
 
     def _run(self) -> None:
-        while not self._stop.wait(LOOK):
+        while not self._stop.wait(self._look):
             with self.account.lock:
                 now = self.account.settle()
                 pods = list(self.account.pods.values())

@@ -21,6 +21,9 @@ trap 'kill -TERM "$child"' TERM
 while :; do wait "$child"; code=$?; kill -0 "$child" 2>/dev/null || exit "$code"; done
 """
 
+ENDS_WITH_US = ("setpriv", "--pdeathsig", "KILL")
+"""Also when whoever started it is killed."""
+
 
 def unable() -> str:
     """Why this machine cannot run such pods; empty when it can."""
@@ -28,7 +31,7 @@ def unable() -> str:
         return "only root can run pods as processes"
     if not shutil.which("nginx", path=os.pathsep.join([os.environ["PATH"], "/usr/sbin"])):
         return "nginx is missing"
-    probe = ["unshare", "--mount", "--pid", "--fork", "--mount-proc", "true"]
+    probe = [*ENDS_WITH_US, "unshare", "--mount", "--pid", "--fork", "--mount-proc", "true"]
     done = subprocess.run(probe, capture_output=True, text=True, timeout=10, check=False)
     return f"no namespaces: {done.stderr.strip()}" if done.returncode else ""
 
@@ -49,7 +52,7 @@ class ProcessBox:
         self.workspace.mkdir(exist_ok=True)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*self._enter, "sh", "-c", self._mounts() + INIT, "sh", sys.executable, str(ENTRYPOINT)],
+                [*ENDS_WITH_US, *self._enter, "sh", "-c", self._mounts() + INIT, "sh", sys.executable, str(ENTRYPOINT)],
                 env=self._environment(),
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,

@@ -176,7 +176,7 @@ class Route:
         return pod.body(self.account.clock())
 
     def _list(self) -> Answer:
-        query = self._query("includeClusterPods", "cursor", "limit")
+        query = self._query("includeClusterPods", "cursor")
         faults = self.account.faults
         if faults.due("empty-list", "list"):
             return self.pager.listed("pods", [], None)
@@ -253,7 +253,7 @@ class Route:
     # volumes
 
     def _volumes(self) -> Answer:
-        query = self._query("cursor", "limit")
+        query = self._query("cursor")
         return self.pager.listed(
             "networkVolumes", [one.body() for one in self.account.living_volumes()], query.get("cursor")
         )
@@ -279,7 +279,7 @@ class Route:
         return things[self.id]
 
     def _templates(self) -> Answer:
-        query = self._query("cursor", "limit")
+        query = self._query("cursor")
         return self.pager.listed("templates", list(self.account.templates.values()), query.get("cursor"))
 
     def _new_template(self) -> Answer:
@@ -305,7 +305,7 @@ class Route:
         return GONE
 
     def _registries(self) -> Answer:
-        query = self._query("cursor", "limit")
+        query = self._query("cursor")
         return self.pager.listed("registries", list(self.account.registries.values()), query.get("cursor"))
 
     def _new_registry(self) -> Answer:

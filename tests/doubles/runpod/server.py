@@ -219,9 +219,9 @@ class FakeRunpod:
 
 def _machines(account: Account, pods: PodKind, image: str) -> Machines | None:
     if pods == "processes":
-        return Machines(account, ProcessBox)
+        return Machines(account, ProcessBox, 0.05)
     if pods == "containers":
-        return Machines(account, lambda pod, home, volumes: ContainerBox(pod, home, volumes, image))
+        return Machines(account, lambda pod, home, volumes: ContainerBox(pod, home, volumes, image), 0.5)
     return None
 
 
