@@ -11,8 +11,8 @@ from videogen.errors import VideogenError
 
 
 @contextmanager
-def exclusive(ledger: Path) -> Iterator[None]:
-    """Holds the ledger's lock; raises `VideogenError` with the pid of the process that has it.
+def exclusive(ledger: Path, whose: str = "submit works with this ledger") -> Iterator[None]:
+    """Holds the ledger's lock; raises `VideogenError` with the pid of the process that has it, `whose` says for what.
 
     The kernel frees the lock when its holder ends, however it ends, so that a lock file that lies about is no lock.
     """
@@ -28,9 +28,7 @@ def exclusive(ledger: Path) -> Iterator[None]:
         except BlockingIOError:
             file.seek(0)
             holder = file.read().strip() or "unknown"
-            raise VideogenError(
-                f"{ledger}: another submit works with this ledger (pid {holder})", "wait for it to end, or stop it"
-            ) from None
+            raise VideogenError(f"{ledger}: another {whose} (pid {holder})", "wait for it to end, or stop it") from None
         with explained(path):
             file.truncate(0)
             file.write(str(os.getpid()))

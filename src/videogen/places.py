@@ -22,7 +22,7 @@ PATIENCE_SECONDS = 10.0
 Choose = Callable[[str, str, StorePlace], Cloud]
 """The cloud of that name, as a stack and the owner of a store see it. Raises `InputError` without its key."""
 
-_NOWHERE = StoreOutputs(
+NOWHERE = StoreOutputs(
     store=StorePlace(endpoint="http://127.0.0.1:9", region="us-east-1", models="nowhere", outputs="nowhere"),
     storeAccess=StoreAccess(key=Secret("none"), secret=Secret("none")),
 )
@@ -57,7 +57,7 @@ def places(
         cloud = declared.read(name).cloud
         for kind in dict.fromkeys((*([cloud] if cloud != declared.NONE else []), *clouds)):
             try:
-                outputs = store or _store_of(name, kind)
+                outputs = store or store_of(name, kind)
                 owner = name if kind == LOCAL else tag.owner(outputs.store)
                 if (kind, owner) not in known:
                     known[kind, owner] = _place(kind, name, outputs, choose), []
@@ -75,18 +75,21 @@ def _place(kind: str, name: str, outputs: StoreOutputs, choose: Choose) -> Place
     store = Store(outputs.store, outputs.store_access, patience_seconds=PATIENCE_SECONDS)
     cloud = choose(kind, name, outputs.store)
     shown = f"{kind} ({name})" if kind == LOCAL else kind
-    return Place(shown, cloud, kind, Receipts(project.state(name), store), None if outputs is _NOWHERE else store)
+    return Place(shown, cloud, kind, Receipts(project.state(name), store), None if outputs is NOWHERE else store)
 
 
-def _store_of(name: str, kind: str) -> StoreOutputs:
-    """The stack's own store, else its foundation's, else the environment's."""
+def store_of(name: str, kind: str) -> StoreOutputs:
+    """The stack's own store, else its foundation's, else the environment's.
+
+    Raises `InputError` where none is known; on this machine it is `NOWHERE` then.
+    """
     for one in (name, declared.read(name).foundation_stack):
         try:
             return stack.read_store(one)
         except (InputError, ToolMissing):
             continue  # it is not up, there is none of that name, or nobody here can ask
     if kind == LOCAL:
-        return _NOWHERE
+        return NOWHERE
     if found := store_settings.from_environment(os.environ):
         return found
     raise InputError.of(f"stack {name}", "its store is not known", f"--outputs FILE, or VIDEOGEN_STORE_… for {name}")
@@ -98,7 +101,7 @@ def _unused(name: str, store: StoreOutputs | None) -> str | None:
         found = state_of(name)
         if found is not None and found.workers:
             return None
-        outputs = store or _store_of(name, "")
+        outputs = store or store_of(name, "")
     except InputError:
         return "no stack of that name has a store here, so nothing was rented from here"
     except VideogenError:

@@ -21,8 +21,8 @@ from videogen.spending import Spent, so_far
 from videogen.store import Store, receipt_key
 
 BY = "sweeper"
-CLOCK = "sweep.json"
-"""An object of the outputs bucket, written anew by each sweep: when, is the store's word on what time it is."""
+CLOCK = "clock.json"
+"""An object of the outputs bucket, written to hear what time it is by the store."""
 UNDER_WAY = timedelta(minutes=10)
 """A rent so young may be under way: written down, and its machine not there yet."""
 ALIVE = timedelta(minutes=3)
@@ -91,6 +91,33 @@ def sweep(
     return _Sweep(place, stacks, states, dry_run, clock).swept()
 
 
+def store_time(store: Store) -> datetime:
+    """What time it is by the store: this machine's clock may be wrong, and would end what lives rightly."""
+    stored = store.put_bytes(store.outputs, CLOCK, b"{}\n", "application/json")
+    return stored.modified or datetime.now(UTC)
+
+
+def remembered(rent: RentRecord, cloud_id: str = "") -> Machine:
+    """The machine of a rent as far as it was written down; `cloud_id`: the cloud's own name, where it is known."""
+    return Machine(
+        name=rent.machine,
+        cloud=rent.cloud,
+        stack=rent.stack,
+        slot=rent.slot,
+        phase=rent.phase,
+        gpu=rent.gpu,
+        dollars_per_hour=rent.dollars_per_hour,
+        started=rent.rented,
+        state="running",
+        url="",
+        agent="",
+        log="",
+        id=cloud_id,
+        place=rent.place,
+        lease_minutes=rent.lease_minutes,
+    )
+
+
 @dataclass
 class _Sweep:
     place: Place
@@ -123,16 +150,13 @@ class _Sweep:
         self.alarms.append(f"{self.place.name}: {what}")
 
     def _now(self) -> datetime:
-        """The store's time: this machine's clock may be wrong, and would end what lives rightly."""
-        store = self.place.store
-        if self.clock or store is None:
+        if self.clock or self.place.store is None:
             return self.clock() if self.clock else datetime.now(UTC)
         try:
-            stored = store.put_bytes(store.outputs, CLOCK, b"{}\n", "application/json")
+            return store_time(self.place.store)
         except StoreError as error:
             self._alarm(f"the store does not answer: {error.message}")
             return datetime.now(UTC)
-        return stored.modified or datetime.now(UTC)
 
     def _spent(self) -> Spent:
         self.store_answers = False
@@ -174,7 +198,7 @@ class _Sweep:
 
     def _absent(self, rent: RentRecord, vouched: bool) -> Iterator[Finding]:
         """A rent that nobody closed, and whose machine the list does not show: it is asked for by its own name."""
-        known = self._remembered(rent)
+        known = remembered(rent, self._id(rent))
         try:
             found = self.place.cloud.get(rent.machine, known)
         except CloudError as error:
@@ -290,28 +314,10 @@ class _Sweep:
     def _cost(self, machine: Machine) -> Decimal:
         return cost(machine.dollars_per_hour, max(0.0, (self.now - machine.started).total_seconds()))
 
-    def _remembered(self, rent: RentRecord) -> Machine:
-        """A machine as record and state remember it."""
-        return Machine(
-            name=rent.machine,
-            cloud=rent.cloud,
-            stack=rent.stack,
-            slot=rent.slot,
-            phase=rent.phase,
-            gpu=rent.gpu,
-            dollars_per_hour=rent.dollars_per_hour,
-            started=rent.rented,
-            state="running",
-            url="",
-            agent="",
-            log="",
-            id=self._id(rent),
-            place=rent.place,
-            lease_minutes=rent.lease_minutes,
-        )
-
     def _id(self, rent: RentRecord) -> str:
-        """The cloud's own name, where the stack's state has it."""
+        """The cloud's own name, where its record or the stack's state has it."""
+        if rent.id:
+            return rent.id
         try:
             state = self.states(rent.stack)
         except VideogenError:

@@ -3,7 +3,7 @@
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 
 class Termination:
@@ -12,7 +12,7 @@ class Termination:
     Make it once, in the main thread, before anything that takes time. `came` is set by the first one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, signals: Collection[signal.Signals] = (signal.SIGTERM, signal.SIGINT)) -> None:
         self.came = threading.Event()
         self._early: list[str] = []
         self._react: Callable[[str], object] = self._early.append
@@ -20,7 +20,7 @@ class Termination:
         reading, writing = os.pipe()
         os.set_blocking(writing, False)
         signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in signals:
             signal.signal(number, _taken_note_of)
         threading.Thread(target=self._listen, args=(reading,), name="signals", daemon=True).start()
 

@@ -9,7 +9,7 @@ from types import FrameType
 
 import typer
 
-from videogen.cli import cost, doctor, lint, models, outputs, status, submit
+from videogen.cli import cost, doctor, lint, models, outputs, run, status, submit, sweep
 from videogen.console import Console
 from videogen.errors import Interrupted, VideogenError
 
@@ -22,9 +22,11 @@ LOOK = "Afterwards: what came out, what did it cost?"
 app.command("doctor", rich_help_panel=CHECK)(doctor.doctor)
 app.command("lint", rich_help_panel=CHECK)(lint.lint)
 app.add_typer(models.app, name="models", rich_help_panel=CHECK)
+app.command("run", rich_help_panel=MAKE)(run.run)
 app.command("submit", rich_help_panel=MAKE)(submit.submit)
 app.command("status", rich_help_panel=LOOK)(status.status)
 app.command("cost", rich_help_panel=LOOK)(cost.cost)
+app.command("sweep", rich_help_panel=LOOK)(sweep.sweep_verb)
 app.add_typer(outputs.app, name="outputs", rich_help_panel=LOOK)
 
 

@@ -1,0 +1,113 @@
+"""What a run shall do and what it may cost, found out before anything is rented."""
+
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+from videogen import declared, prepare, project
+from videogen.declared import Declared
+from videogen.errors import InputError
+from videogen.lease import LeaseTerms
+from videogen.ledger import Ledger
+from videogen.ledger_rows import JobState
+from videogen.money import CENT, Cap, worst_case
+from videogen.submission import Plan
+
+ENVIRONMENT_RUN = "VIDEOGEN_RUN"
+ENVIRONMENT_BATCH = "VIDEOGEN_BATCH"
+ENVIRONMENT_CAP = "VIDEOGEN_RUN_CAP"
+"""Dollars; a stack's own cap of a run is never raised by it."""
+ENVIRONMENT_MINUTES = "VIDEOGEN_RUN_MINUTES"
+"""A lease no longer than this; a stack's own one is never made longer by it."""
+
+
+@dataclass(frozen=True)
+class RunOrder:
+    """One run of a batch on a stack, from plan to receipt."""
+
+    id: str
+    stack: str
+    declared: Declared
+    plan: Plan
+    cap: Cap
+    """The stack's, that of a run as the user lowered it."""
+    lease: LeaseTerms | None
+    """The stack's, shortened to what the cap pays: so the cap holds even when nobody is left to watch it."""
+
+    @property
+    def bills(self) -> bool:
+        """Whether anything of it can cost money."""
+        return self.declared.dearest > 0
+
+    @property
+    def worst(self) -> Decimal:
+        """The most that its workers can cost, each in its first machine; the models' traffic comes on top."""
+        minutes = self.lease.total if self.lease else 0
+        return worst_case(self.declared.workers, self.declared.dearest, minutes)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What Pulumi's program and plugin are told of the run."""
+        told = {ENVIRONMENT_RUN: self.id, ENVIRONMENT_BATCH: self.plan.batch}
+        if self.bills and self.lease:
+            told |= {ENVIRONMENT_CAP: str(self.cap.run), ENVIRONMENT_MINUTES: f"{self.lease.total:g}"}
+        return told
+
+
+def order(
+    batch: Path, stack: str, *, cap: Decimal | None, again: bool, retry_failed: bool, folder: Path | None
+) -> RunOrder:
+    """The run of a batch file on a stack; `cap` lowers what the stack allows it to cost, in dollars.
+
+    Raises `InputError` with every fault of the batch, for a stack that rents nothing, and for a cap that pays no work.
+    """
+    wanted = declared.read(stack)
+    if wanted.phase is None:
+        raise InputError.of(
+            f"stack {stack}", "rents nothing: it has no phase", "one of: dev, phase-a, phase-b, phase-c"
+        )
+    manifest = project.read_manifest(project.root() / wanted.manifest)
+    found = prepare.prepare(batch, wanted.phase, manifest)
+    plan = Plan(
+        batch=found.batch.name,
+        workflow=found.workflow,
+        jobs=found.jobs,
+        limits=found.batch.limits,
+        files=found.files,
+        folder=(folder or project.root() / "outputs").resolve(),
+        retry_failed=retry_failed,
+        again=again,
+    )
+    allowed = wanted.cap if cap is None else Cap(run=min(cap, wanted.cap.run), month=wanted.cap.month)
+    lease = _paid(wanted, allowed.run) if wanted.lease and wanted.dearest else wanted.lease
+    now = datetime.now(UTC)
+    return RunOrder(f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}", stack, wanted, plan, allowed, lease)
+
+
+def _paid(wanted: Declared, cap: Decimal) -> LeaseTerms:
+    """The lease, no longer than the cap pays when every worker costs what it may at most."""
+    lease = wanted.lease
+    assert lease
+    minutes = int(cap * 60 / (wanted.dearest * wanted.workers)) if wanted.workers else 0
+    if minutes >= lease.total:
+        return lease
+    if minutes <= lease.boot:
+        said = f"${cap.quantize(CENT)} pays {wanted.workers} workers at up to ${wanted.dearest}/h for {minutes} minutes"
+        raise InputError.of("--cap", f"{said}, a boot may take {lease.boot:g}", "a higher cap, or a smaller stack")
+    return LeaseTerms(total=minutes, idle=min(lease.idle, minutes), boot=lease.boot)
+
+
+def open_jobs(plan: Plan, ledger: Path, in_bucket: Iterable[str]) -> list[str]:
+    """The jobs that still want a worker: neither done nor failed here, and not whole in the bucket."""
+    ids = [job.id for job in plan.jobs]
+    if plan.again or not ledger.exists():
+        return ids if plan.again else [job for job in ids if job not in set(in_bucket)]
+    settled = {JobState.DONE} | (set() if plan.retry_failed else {JobState.FAILED})
+    with Ledger.open(ledger, read_only=True) as found:
+        rows = {row.id: row for row in found.jobs(plan.batch)}
+        tried = {attempt.job for attempt in found.attempts(plan.batch)}
+    adopted = {job for job in in_bucket if job not in tried}
+    return [job for job in ids if job not in adopted and (job not in rows or rows[job].state not in settled)]
