@@ -8,8 +8,8 @@ from videogen.ending import Ending
 from videogen.errors import StoreError
 from videogen.pace import Pace
 from videogen.receipts import Receipts
+from videogen.rent_attempt import Proof, Prove, RentAttempt, Say
 from videogen.rent_record import RentRecord
-from videogen.renting import Proof, Prove, Renting, Say
 
 __all__ = ["Prove", "Renter"]
 
@@ -43,7 +43,7 @@ class Renter:
         was not found. Before any of these, what was created is ended.
         """
         self._end_leftovers(spec, say)
-        return Renting(self.ending, spec, prove, cancelled, say).run()
+        return RentAttempt(self.ending, spec, prove, cancelled, say).run()
 
     def look(self, known: Machine) -> Machine | None:
         """The machine as it is now; nothing when it is gone, and then it has its receipt."""

@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from videogen.errors import CloudUnknown
 
@@ -32,7 +32,8 @@ class Pod(Part):
     createdAt: AwareDatetime  # noqa: N815 (RunPod's spelling)
     dataCenterId: str | None = None  # noqa: N815
     gpu: PodGpu | None = None
-    env: dict[str, str] | None = None
+    env: dict[str, str] | None = Field(None, repr=False)
+    """With the worker's secrets."""
 
 
 class Level(Part):
