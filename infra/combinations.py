@@ -7,6 +7,7 @@ from infra import wanted_store
 from infra.settings import Settings
 from infra.stack_file import StackFile
 from videogen.errors import Fault
+from videogen.gpu import RUNPOD, rentable
 from videogen.money import over_cap
 
 _REFERENCE = re.compile(r"[a-z0-9][a-zA-Z0-9._/:-]*(:[A-Za-z0-9_][A-Za-z0-9._-]*|@sha256:[0-9a-f]{64})")
@@ -37,7 +38,7 @@ def impossible(settings: Settings, file: StackFile) -> Iterator[Fault]:
     for part in ("idle", "boot"):
         if getattr(settings.lease, part) > settings.lease.total:
             yield at(("lease", part), f"is longer than the whole lease of {settings.lease.total:g} minutes")
-    dearest = max((offer.dollars_per_hour for offer in settings.gpus), default=None)
+    dearest = max((offer.dollars_per_hour for offer in rentable(settings.cloud, settings.gpus)), default=None)
     if dearest is not None:
         reason = over_cap(settings.cap, settings.workers, dearest, settings.lease.total)
         if reason:
@@ -63,7 +64,7 @@ def _of_the_foundation(settings: Settings, file: StackFile) -> Iterator[Fault]:
         if settings.store.models == settings.store.outputs:
             yield at(("store", "outputs"), f"should differ from models: both are {settings.store.outputs}")
         keys = (settings.store_access, settings.worker_access)
-        for fault in wanted_store.impossible(settings.foundation, settings.store, *keys):
+        for fault in wanted_store.impossible(settings.foundation, settings.store, *keys, file.clear):
             yield at(*fault)
 
 
@@ -81,8 +82,9 @@ def _on_this_machine(settings: Settings, file: StackFile) -> Iterator[Fault]:
 
 def _rented(settings: Settings, file: StackFile) -> Iterator[Fault]:
     at = file.fault
-    if not settings.gpus:
-        yield at(("gpus",), "needs at least one")
+    if not rentable(settings.cloud, settings.gpus):
+        known = ", ".join(name for name, ids in RUNPOD.items() if ids)
+        yield at(("gpus",), f"needs at least one that runpod rents out: {known}")
     for index, offer in enumerate(settings.gpus):
         if offer.gpu in {earlier.gpu for earlier in settings.gpus[:index]}:
             yield at(("gpus", index, "gpu"), f"stands twice: {offer.gpu}")

@@ -19,6 +19,9 @@ class StackFile(Document):
 
     def __init__(self, text: str, name: str, config: Mapping[str, str]) -> None:
         super().__init__(text, name)
+        written = (self.data or {}).get("config") or {}
+        self.clear = {key.removeprefix(PREFIX) for key, value in written.items() if not _is_encrypted(value)}
+        """Keys whose values anybody can read in the file."""
         self.data = {key.removeprefix(PREFIX): _value(text) for key, text in config.items() if key.startswith(PREFIX)}
 
     def address(self, path: document.Path) -> str:
@@ -32,6 +35,10 @@ class StackFile(Document):
     def line(self, path: document.Path) -> int:
         """The line in the stack file."""
         return super().line(("config", f"{PREFIX}{path[0]}", *path[1:])) if path else 1
+
+
+def _is_encrypted(value: Any) -> bool:
+    return isinstance(value, dict) and value.keys() == {"secure"}
 
 
 def _value(text: str) -> Any:

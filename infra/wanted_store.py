@@ -1,7 +1,7 @@
 """The store as a stack file wishes for it: its place, its buckets' names, whose keys it takes."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
@@ -11,6 +11,8 @@ from videogen.stack_outputs import Store, StoreAccess, bucket
 
 ACCOUNT = "<account>"
 """In a bucket's name: the number of the AWS account. Names on AWS are the whole world's; with it they are yours."""
+
+_HOW = 'pulumi config set --secret videogen:{} < FILE, which says {{"key": "…", "secret": "…"}}'
 
 _DIGITS = "0" * 12
 
@@ -56,8 +58,9 @@ def impossible(
     store: WantedStore,
     operator: StoreAccess | None,
     worker: StoreAccess | None,
+    clear: Collection[str],
 ) -> Iterator[tuple[Path, str, str | None]]:
-    """Where a store does not fit its foundation: key, fault, cure."""
+    """Where a store does not fit its foundation: key, fault, cure. `clear`: keys that the file has for all to read."""
     if foundation != "aws":
         for name in ("models", "outputs"):
             if ACCOUNT in getattr(store, name):
@@ -70,9 +73,9 @@ def impossible(
         if not store.endpoint:
             yield ("store", "endpoint"), "is required where foundation is s3", "the address that your store names"
         if operator is None:
-            hint = "pulumi config set --secret --path videogen:storeAccess.key …, the same with .secret"
-            yield ("storeAccess",), "is required where foundation is s3", hint
-    else:
-        for key, given in (("storeAccess", operator), ("workerAccess", worker)):
-            if given is not None:
-                yield (key,), "should be none: only foundation s3 brings keys of its own", None
+            yield ("storeAccess",), "is required where foundation is s3", _HOW.format("storeAccess")
+    for key, given in (("storeAccess", operator), ("workerAccess", worker)):
+        if given is not None and foundation != "s3":
+            yield (key,), "should be none: only foundation s3 brings keys of its own", None
+        elif given is not None and key in clear:
+            yield (key,), "stands in clear, and should be a secret of Pulumi; make new keys", _HOW.format(key)

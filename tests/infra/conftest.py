@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.clouds.test_process import pid_of
+from tests.doubles.aws.server import BIN, AwsServer
 from videogen import process, project
 from videogen.process import Process
 
@@ -54,9 +55,9 @@ class Checkout:
         self.environment.pop("PULUMI_CONFIG_PASSPHRASE_FILE", None)
 
     def set(self, stack: str, key: str, value: str) -> None:
-        """Writes a key of a stack file anew."""
+        """Writes a key of a stack file anew, also one whose value is a list over many lines."""
         path = self.folder / f"Pulumi.{stack}.yaml"
-        text, count = re.subn(rf"(?m)^(\s*videogen:{key}:).*$", rf"\1 {value}", path.read_text())
+        text, count = re.subn(rf"(?m)^(\s*videogen:{key}:).*\n(\s+- .*\n)*", rf"\1 {value}\n", path.read_text())
         assert count == 1, key
         path.write_text(text)
 
@@ -140,3 +141,39 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
     made.init("dev")
     yield made
     made.clear()
+
+
+class Prod:
+    """Stack `prod` of a checkout whose plugin for AWS is the stand-in."""
+
+    def __init__(self, folder: Path, aws: AwsServer) -> None:
+        self.checkout = Checkout(folder)
+        environment = self.checkout.environment
+        environment |= aws.environment | {"PATH": f"{BIN}:{environment['PATH']}"}
+        self.checkout.init("prod")
+
+    def run(self, *words: str, code: int = 0) -> str:
+        """Runs `pulumi` to its end; what it said."""
+        named = ("--stack", "prod") if words[0] == "stack" else ()
+        done = self.checkout.pulumi(*words, *named, stack="prod")
+        assert done.returncode == code, done.stdout
+        return done.stdout
+
+    def outputs(self) -> dict[str, Any]:
+        """What it exports, secrets in clear."""
+        found = json.loads(self.run("stack", "output", "--json", "--show-secrets"))
+        assert isinstance(found, dict)
+        return found
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[AwsServer]:
+    """An account of AWS of the module's own."""
+    with AwsServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def prod(aws: AwsServer, tmp_path_factory: pytest.TempPathFactory) -> Prod:
+    """Stack `prod` on it, before its first `up`."""
+    return Prod(tmp_path_factory.mktemp("prod"), aws)

@@ -1,4 +1,8 @@
-"""The door before moto: faults on command, and the policies of whoever knocks, which moto itself does not weigh."""
+"""The door before moto: faults on command, and the policies of users and of buckets.
+
+moto knows neither resources nor conditions of a policy; it would take "TLS only" for "nobody". So policies of buckets
+are kept here and never reach it. Loopback stands for TLS.
+"""
 
 import io
 import json
@@ -14,6 +18,8 @@ from tests.doubles.aws.request import ACCOUNT, Request
 
 ADMIN = "admin"
 """The key of whoever may do everything."""
+
+_TLS = "aws:SecureTransport"
 
 App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -35,6 +41,7 @@ class Gate:
     inner: App
     faults: list[Fault] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)
+    bucket_policies: dict[str, str] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
@@ -53,10 +60,14 @@ class Gate:
                 fault.times -= 1
         if fault:
             return _refuse(start, asked.service, fault.status, fault.code, "as the test asked for")
-        if not _may(asked):
+        if not self._may(asked):
             return _refuse(start, asked.service, 403, "AccessDenied", f"{asked.key} may not {asked.action}")
+        if asked.action == "s3:CreateBucket":
+            self.bucket_policies.pop(asked.bucket, None)
+        if asked.action.endswith("BucketPolicy"):
+            return self._policy(asked, body.decode(), start)
         listed = Request(asked.key, "s3", "s3:ListBucket", asked.resource.partition("/")[0])
-        if asked.action == "s3:GetObject" and not _may(listed):
+        if asked.action == "s3:GetObject" and not self._may(listed):
             return self._hiding(environ, start)
         return self.inner(environ, start)
 
@@ -73,6 +84,28 @@ class Gate:
         answer = self.inner(environ, begin)
         return _refuse(start, "s3", 403, "AccessDenied", "may not list") if missing else answer
 
+    def _may(self, asked: Request) -> bool:
+        if asked.key == ADMIN or asked.action == "sts:GetCallerIdentity":
+            return True
+        users = iam_backends[ACCOUNT]["aws"].users.values()
+        his = next((user for user in users if asked.key in [key.access_key_id for key in user.access_keys]), None)
+        texts = [*his.policies.values()] if his else []
+        if shared := self.bucket_policies.get(asked.bucket):
+            texts.append(shared)
+        return permissions.allows(map(json.loads, texts), asked.action, asked.resource, {_TLS: "true"})
+
+    def _policy(self, asked: Request, body: str, start: Callable[..., Any]) -> Iterable[bytes]:
+        bucket = asked.bucket
+        if asked.action == "s3:PutBucketPolicy":
+            self.bucket_policies[bucket] = body
+        elif asked.action == "s3:DeleteBucketPolicy":
+            self.bucket_policies.pop(bucket, None)
+        elif bucket not in self.bucket_policies:
+            return _refuse(start, "s3", 404, "NoSuchBucketPolicy", "The bucket policy does not exist")
+        said = self.bucket_policies[bucket].encode() if asked.action == "s3:GetBucketPolicy" else b""
+        start("200 OK", [("Content-Length", str(len(said)))])
+        return [said]
+
     def _control(self, path: str, body: bytes, start: Callable[..., Any]) -> Iterable[bytes]:
         with self.lock:
             if path == "/_control/faults":
@@ -80,16 +113,6 @@ class Gate:
             said = json.dumps(self.seen).encode()
         start("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(said)))])
         return [said]
-
-
-def _may(asked: Request) -> bool:
-    if asked.key == ADMIN or asked.action == "sts:GetCallerIdentity":
-        return True
-    for user in iam_backends[ACCOUNT]["aws"].users.values():
-        if any(key.access_key_id == asked.key for key in user.access_keys):
-            policies = [json.loads(text) for text in user.policies.values()]
-            return permissions.allows(policies, asked.action, asked.resource)
-    return False
 
 
 def _refuse(start: Callable[..., Any], service: str, status: int, code: str, message: str) -> Iterable[bytes]:

@@ -14,12 +14,17 @@ _OBJECT = {"GET": "GetObject", "HEAD": "GetObject", "PUT": "PutObject", "DELETE"
 
 @dataclass(frozen=True)
 class Request:
-    """A signed request; `action` as policies write it, `resource` as an ARN."""
+    """A signed request; `action` as policies write it (of a bucket's settings, nearly), `resource` as an ARN."""
 
     key: str
     service: str
     action: str
     resource: str
+
+    @property
+    def bucket(self) -> str:
+        """The bucket that it is about, for S3."""
+        return self.resource.removeprefix("arn:aws:s3:::").partition("/")[0]
 
 
 def read(environ: dict[str, Any], body: bytes) -> Request | None:
@@ -47,6 +52,8 @@ def _s3(method: str, path: str, query: str) -> tuple[str, str]:
     if not key:
         if method in ("GET", "HEAD") and asked.keys() <= {"list-type", "prefix", "continuation-token", "encoding-type"}:
             return "s3:ListBucket", arn
+        if method == "PUT" and not asked:
+            return "s3:CreateBucket", arn
         word = next((one for one in asked if one not in ("list-type", "prefix")), "")
         return f"s3:{method.title()}Bucket{word.title()}", arn
     if "uploadId" in asked and method == "DELETE":
