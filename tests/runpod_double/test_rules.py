@@ -89,10 +89,11 @@ def test_rate_limit(fake: FakeRunpod, api: httpx.Client) -> None:
 
 
 def test_own_clock(fake: FakeRunpod, api: httpx.Client) -> None:
-    """The date of an answer is that of its own clock."""
+    """The date of an answer is that of its own clock, of a refusal too."""
     before = parsedate_to_datetime(api.get("/pods").headers["Date"])
     fake.clock.advance(3600)
-    assert parsedate_to_datetime(api.get("/pods").headers["Date"]) == before + timedelta(hours=1)
+    for path in ("/pods", "/pods/none"):
+        assert parsedate_to_datetime(api.get(path).headers["Date"]) == before + timedelta(hours=1)
 
 
 def test_pod_key(fake: FakeRunpod, api: httpx.Client) -> None:

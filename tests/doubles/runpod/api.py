@@ -33,7 +33,7 @@ class Api:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answers any request under `/v2`."""
-        headers = {"Date": format_datetime(self.account.clock(), usegmt=True)}
+        headers: dict[str, str] = {}
         try:
             with self.account.lock:
                 caller = self._caller(request)
@@ -43,15 +43,16 @@ class Api:
                 return await self._break(request, fault)
             assert answer
             status, said = answer
-            # by the clock after the call: a pod's end is proven at this moment
-            headers["Date"] = format_datetime(self.account.clock(), usegmt=True)
+            kind = "application/json"
         except Problem as problem:
-            self._note(request, problem.status)
-            return self._problem(problem, headers)
+            status, said, kind = problem.status, problem.body(), PROBLEM
+            headers |= problem.headers
+        # by the clock after the call: what the answer proves was so at this moment
+        headers["Date"] = format_datetime(self.account.clock(), usegmt=True)
         self._note(request, status)
         if status == 204:
             return web.Response(status=204, headers=headers)
-        return web.Response(status=status, headers=headers, text=json.dumps(said), content_type="application/json")
+        return web.Response(status=status, headers=headers, text=json.dumps(said), content_type=kind)
 
     async def _answer(self, request: web.Request, caller: str) -> tuple[Fault | None, Answer | None]:
         path = request.path.removeprefix("/v2").strip("/").split("/")
@@ -82,13 +83,6 @@ class Api:
 
     def _note(self, request: web.Request, status: int) -> None:
         self.calls.append((request.method, request.path, status))
-
-    @staticmethod
-    def _problem(problem: Problem, headers: Mapping[str, str]) -> web.Response:
-        text = json.dumps(problem.body())
-        return web.Response(
-            status=problem.status, text=text, headers={**headers, **problem.headers}, content_type=PROBLEM
-        )
 
     def _caller(self, request: web.Request) -> str:
         """`account`, or the id of the pod whose key it is."""
