@@ -46,7 +46,12 @@ def bucket(
         policy=made.bucket.apply(lambda it: json.dumps(policies.tls_only(it))),
         opts=ResourceOptions.merge(guard, ResourceOptions(depends_on=[shut])),  # S3 refuses two such changes at once
     )
-    s3.BucketLifecycleConfiguration(name, bucket=made.bucket, rules=rules, opts=guard)
+    before: list[pulumi.Resource] = []
     if versions:
-        s3.BucketVersioning(name, bucket=made.bucket, versioning_configuration={"status": "Enabled"}, opts=guard)
+        status = s3.BucketVersioning(
+            name, bucket=made.bucket, versioning_configuration={"status": "Enabled"}, opts=guard
+        )
+        before.append(status)  # rules about versions want them switched on
+    rules_after = ResourceOptions.merge(guard, ResourceOptions(depends_on=before))
+    s3.BucketLifecycleConfiguration(name, bucket=made.bucket, rules=rules, opts=rules_after)
     return made.bucket

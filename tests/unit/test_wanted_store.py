@@ -1,6 +1,7 @@
 """The store that a stack file wishes for: names, keys, and what does not fit its foundation."""
 
 import json
+from typing import Any
 
 import pytest
 import yaml
@@ -16,7 +17,7 @@ ENCRYPTED = {"secure": "v1:abc"}
 ELSEWHERE = {"endpoint": "https://s3.example.com", "region": "auto", "models": "my-models", "outputs": "my-outputs"}
 
 
-def parse(decrypted: dict[str, object] | None = None, **values: object) -> Settings:
+def parse(decrypted: dict[str, Any] | None = None, **values: Any) -> Settings:
     """Stack `prod` with other values; `decrypted` is what Pulumi makes of what the file has encrypted."""
     said = yaml.safe_load((project.root() / "Pulumi.prod.yaml").read_text())["config"]
     said |= {f"videogen:{key}": value for key, value in values.items()}
@@ -25,7 +26,7 @@ def parse(decrypted: dict[str, object] | None = None, **values: object) -> Setti
     return configuration.parse(StackFile(yaml.safe_dump({"config": said}), "Pulumi.prod.yaml", config))
 
 
-def faults(decrypted: dict[str, object] | None = None, **values: object) -> list[str]:
+def faults(decrypted: dict[str, Any] | None = None, **values: Any) -> list[str]:
     """What is wrong with it, without lines."""
     with pytest.raises(InputError) as caught:
         parse(decrypted, **values)
@@ -94,7 +95,7 @@ def test_keys_of_a_store_elsewhere() -> None:
         ({"storeAccess": {"key": "a-key"}}, "storeAccess: should be none, or a `key` and a `secret`, both texts"),
     ],
 )
-def test_what_does_not_fit(values: dict[str, object], said: str) -> None:
+def test_what_does_not_fit(values: dict[str, Any], said: str) -> None:
     """Each has its key; a secret is never repeated."""
     found = faults(**values)
 

@@ -44,10 +44,14 @@ class User:
 
     def update(self, aws: Aws, id_: str, wanted: UserInputs, /) -> None:
         """New tags."""
-        aws.iam.tag_user(UserName=id_, Tags=_pairs(wanted.tags))
+        old = aws.iam.list_user_tags(UserName=id_)["Tags"]
+        if gone := [one["Key"] for one in old if one["Key"] not in wanted.tags]:
+            aws.iam.untag_user(UserName=id_, TagKeys=gone)
+        if wanted.tags:
+            aws.iam.tag_user(UserName=id_, Tags=_pairs(wanted.tags))
 
     def delete(self, aws: Aws, id_: str, /) -> None:
-        """Refused while it has keys or policies."""
+        """Whoever it was, it is nobody."""
         found(aws.iam.delete_user, _GONE, UserName=id_)
 
 

@@ -64,7 +64,11 @@ class Queue:
     def update(self, aws: Aws, id_: str, wanted: QueueInputs, /) -> None:
         """Attributes and tags."""
         aws.sqs.set_queue_attributes(QueueUrl=id_, Attributes=wanted.attributes)
-        aws.sqs.tag_queue(QueueUrl=id_, Tags=wanted.tags)
+        old = aws.sqs.list_queue_tags(QueueUrl=id_).get("Tags", {})
+        if gone := sorted(old.keys() - wanted.tags.keys()):
+            aws.sqs.untag_queue(QueueUrl=id_, TagKeys=gone)
+        if wanted.tags:
+            aws.sqs.tag_queue(QueueUrl=id_, Tags=wanted.tags)
 
     def delete(self, aws: Aws, id_: str, /) -> None:
         """With all that is in it."""
