@@ -37,15 +37,14 @@ class Ending:
     pace: Pace = field(default_factory=Pace)
 
     def look(self, known: Machine) -> Machine | None:
-        """The machine as it is now, with the price that is known of it; nothing when it is gone, with its receipt.
+        """The machine as it is now; nothing when it is gone, and then it has its receipt.
 
         A machine that exited by itself is ended for good: it does nothing any more, and may still cost.
         """
         known = self._with_id(known, self._record(known.name))
         found = self.cloud.get(known.name, known)
         if found is not None and found.state == "running":
-            # The end must see that a price has changed, so the first one is kept.
-            return replace(found, dollars_per_hour=known.dollars_per_hour)
+            return found
         self.end(known, "found ended" if found else "found gone")
         return None
 

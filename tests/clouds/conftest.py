@@ -147,7 +147,7 @@ def bucket_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server
 def quick(bucket_server: S3Server, tmp_path: Path, spec: WorkerSpec) -> Iterator[Quick]:
     """A cloud and books of this test's own, and a worker that shall be a pod."""
     place = bucket_server.place.model_copy(update={"outputs": f"outputs-{next(_numbers)}"})
-    store = StoreClient(place, bucket_server.access, patience_seconds=5)
+    store = StoreClient(place, bucket_server.access, patience_seconds=1)
     store.ensure_buckets()
     with fake_runpod(clock=Clock.quick()) as fake:
         clock: Callable[[], datetime] = fake.clock

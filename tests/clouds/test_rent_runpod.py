@@ -8,6 +8,7 @@ import pytest
 
 from tests.clouds.conftest import Quick
 from tests.clouds.test_process import soon
+from tests.doubles.s3_server import S3Server
 from videogen.clouds import Machine
 from videogen.errors import (
     CloudError,
@@ -20,6 +21,7 @@ from videogen.errors import (
     VideogenError,
     WorkerError,
 )
+from videogen.gpu import Offer
 from videogen.lease import RentTerms
 from videogen.money import Cap
 
@@ -46,6 +48,12 @@ def takes(quick: Quick, seconds: float) -> Callable[[Machine, Alive], str]:
     return prove
 
 
+def stop_in_the_create(quick: Quick) -> None:
+    """Ctrl-C while a pod is ordered."""
+    assert soon(quick.creates)
+    quick.cancelled.set()
+
+
 def test_a_rent_and_its_end_are_in_the_books(quick: Quick) -> None:
     """It is written down with the cloud's id and price, and the receipt is the cloud's bill to the second."""
     quick.wants(run="run-7", batch="week-47")
@@ -62,14 +70,14 @@ def test_a_rent_and_its_end_are_in_the_books(quick: Quick) -> None:
     assert_nothing_is_left(quick)
 
 
-def test_nothing_is_created_that_is_not_written_down(quick: Quick) -> None:
-    """When the bucket does not take the record, no pod is ordered."""
-    quick.wants(store=quick.spec.store)
-    quick.store.outputs = "no-such-bucket"
+def test_nothing_is_created_that_is_not_written_down(quick: Quick, bucket_server: S3Server) -> None:
+    """When the bucket does not take the record, no pod is ordered; what this machine wrote down is closed again."""
+    bucket_server.file(quick.store.outputs, "rented").write_text("no folder")
 
-    with pytest.raises(StoreError):
+    with pytest.raises(StoreError, match=r"phase-c-1-\w+ cannot be written down"):
         quick.rent()
     assert quick.creates() == 0
+    assert quick.books.open_rents() == []
 
 
 def test_only_the_third_candidate_has_capacity(quick: Quick) -> None:
@@ -164,6 +172,29 @@ def test_a_create_that_failed_for_nothing_goes_on_elsewhere(quick: Quick) -> Non
     assert quick.fake.pod(machine.name).gpu == NVL
     assert sum(method == "GET" and path == "/v2/pods" for method, path, _ in quick.fake.calls) > 4
     assert len(quick.books.open_rents()) == 2  # nobody knows for certain what became of the first
+
+
+def test_a_candidate_whose_create_failed_is_not_tried_again(quick: Quick) -> None:
+    """With no other one left it ends, and says that a machine may be there."""
+    quick.wants(offers=(Offer(gpu="H200-141GB", dollars_per_hour=Decimal(5)),))
+    quick.fake.fault("refuse", status=500, times=1)
+
+    with pytest.raises(CloudUnknown, match="may have been created"):
+        quick.rent()
+    assert (quick.creates(), quick.fake.alive()) == (1, [])
+
+
+def test_a_machine_that_was_not_ready_is_not_rented_twice(quick: Quick) -> None:
+    """Each candidate gets one machine, however many creates are left."""
+    quick.wants(offers=(Offer(gpu="H200-141GB", dollars_per_hour=Decimal(5)),))
+
+    def refuse(_machine: Machine, _alive: Alive) -> str:
+        raise WorkerError("wrong hash of model uni3c")
+
+    with pytest.raises(NotReady, match="wrong hash"):
+        quick.rent(refuse)
+    assert quick.creates() == 1
+    assert_nothing_is_left(quick)
 
 
 def test_a_pod_that_comes_late_is_ended(quick: Quick) -> None:
@@ -384,7 +415,7 @@ def test_ctrl_c_ends_what_was_made(quick: Quick, phase: str) -> None:
         quick.on_wait = quick.cancelled.set
     elif phase == "create":
         quick.fake.fault("hold", done=True, times=1, seconds=2)
-        threading.Thread(target=lambda: soon(quick.creates) and quick.cancelled.set()).start()
+        threading.Thread(target=stop_in_the_create, args=(quick,)).start()
     elif phase == "lost create":
         quick.fake.fault("drop", done=True, times=1)
         quick.fake.fault("missing", name="phase-c", times=1)
