@@ -10,9 +10,16 @@ On stack `dev` (foundation and cloud `local`) variables of the environment go be
     VIDEOGEN_WORKFLOWS     instead of `workflows`, separated by commas
 
 Relative paths are seen from the checkout.
+
+On every stack, from `videogen run`, which lowers what the file says and raises nothing:
+
+    VIDEOGEN_RUN_CAP       dollars that the run may cost
+    VIDEOGEN_RUN_MINUTES   the longest lease
 """
 
+import re
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -24,13 +31,14 @@ from videogen import document, manifest
 from videogen.comfyui_source import ComfyuiSource
 from videogen.document import did_you_mean
 from videogen.errors import Fault, InputError
+from videogen.lease import LeaseTerms
 
 
 def read(stack: str, root: Path, config: Mapping[str, str], environment: Mapping[str, str]) -> StackSettings:
     """The settings of a stack of the checkout `root`; raises `InputError` with every fault."""
     path = root / f"Pulumi.{stack}.yaml"
     file = StackFile(path.read_text(encoding="utf-8") if path.is_file() else "", path.name, config)
-    settings = parse(file)
+    settings = _lowered(parse(file), environment)
     local = settings.cloud == "local"
     manifest_file, addressed = settings.manifest, file.address(("manifest",))
     workflows, workflows_at = settings.workflows, file.address(("workflows",))
@@ -80,6 +88,27 @@ def parse(file: StackFile) -> Settings:
     if found := list(impossible(settings, file)):
         raise InputError(sorted(found))
     return settings
+
+
+def _lowered(settings: Settings, environment: Mapping[str, str]) -> Settings:
+    """The settings with what the environment says of this run."""
+    cap, minutes = (_number(environment, f"VIDEOGEN_RUN_{name}") for name in ("CAP", "MINUTES"))
+    update: dict[str, object] = {}
+    if cap is not None:
+        update["cap"] = settings.cap.model_copy(update={"run": min(cap, settings.cap.run)})
+    if minutes is not None and settings.lease:
+        terms = {name: min(float(minutes), value) for name, value in settings.lease}
+        update["lease"] = LeaseTerms.model_validate(terms)
+    return settings.model_copy(update=update)
+
+
+def _number(environment: Mapping[str, str], name: str) -> Decimal | None:
+    said = environment.get(name)
+    if not said:
+        return None
+    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]+)?", said) or not Decimal(said):
+        raise InputError.of(f"environment: {name}", f"should be a number above 0, got {said}")
+    return Decimal(said)
 
 
 def _absolute(path: str | None, root: Path) -> str:

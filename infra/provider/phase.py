@@ -8,10 +8,11 @@ from infra.provider.clouds import books, renter
 from infra.provider.engine import Call
 from infra.provider.properties import Plain
 from infra.provider.wanted import WantedPhase, faults
-from videogen.clouds import Candidate
+from videogen.clouds import Candidate, Machine
 from videogen.clouds.choose import choose
 from videogen.errors import CloudError, CloudUnknown, InputError, NoCapacity, StoreError
 from videogen.forecast import Forecast, forecast
+from videogen.rent_record import RentRecord
 from videogen.secret import Secret
 from videogen.stack_outputs import Store, StoreAccess
 
@@ -68,12 +69,44 @@ class Handler:
         return {}
 
     def delete(self, state: Plain, call: Call) -> None:
-        """Ends every machine of the stack that the state does not know; raises `CloudUnknown` while one may live."""
+        """Ends every machine of the stack that the state does not know; raises `CloudUnknown` while one may live.
+
+        The workers that the state knows are gone by now, and nobody else may rent while the engine holds the stack.
+        """
         place, access = Store.model_validate(state["store"]), StoreAccess.model_validate(state["access"])
         landlord = renter(state["cloud"], state["stack"], place, access)
         for machine in landlord.cloud.machines(state["stack"]):
             landlord.end(machine, "left behind, unknown to the state")
             call.warn(f"{machine.name} was unknown to the state, and is ended")
+        try:
+            rents = landlord.receipts.open_rents()
+        except StoreError as error:
+            call.warn(f"nothing of this stack lives; which receipts are missing is not known: {error.message}")
+            return
+        for record in rents:
+            if (record.stack, record.cloud) == (state["stack"], state["cloud"]):
+                landlord.end(_of(record), "found gone")
+
+
+def _of(record: RentRecord) -> Machine:
+    """The machine of a rent, as far as it was written down."""
+    return Machine(
+        name=record.machine,
+        cloud=record.cloud,
+        stack=record.stack,
+        slot=record.slot,
+        phase=record.phase,
+        gpu=record.gpu,
+        dollars_per_hour=record.dollars_per_hour,
+        started=record.rented,
+        state="running",
+        url="",
+        agent="",
+        log="",
+        id=record.id,
+        place=record.place,
+        lease_minutes=record.lease_minutes,
+    )
 
 
 def _look_ahead(wanted: WantedPhase) -> tuple[Forecast, tuple[str, ...]]:

@@ -1,5 +1,7 @@
 """What the program says of a phase and of each of its workers."""
 
+import os
+
 from pydantic import Field, ValidationError
 
 from infra.provider.properties import Plain
@@ -71,7 +73,7 @@ class WantedPhase(Schema):
         )
 
     def spec(self, slot: str, token: Secret) -> WorkerSpec:
-        """One worker of it."""
+        """One worker of it, rented in the name of the run and the batch that the environment names."""
         return WorkerSpec(
             stack=self.stack,
             slot=slot,
@@ -92,6 +94,8 @@ class WantedPhase(Schema):
             rent=self.rent,
             ssh_public_keys=self.ssh_public_keys,
             cuda=self.cuda,
+            run=os.environ.get("VIDEOGEN_RUN", ""),
+            batch=os.environ.get("VIDEOGEN_BATCH", ""),
         )
 
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from urllib.parse import urlsplit
 
-from videogen import gpu
-from videogen.gpu import Gpu, Offer
+from videogen.gpu import Gpu, Offer, rentable
 from videogen.money import CENT, Cap, worst_case
 
 AWS_EGRESS = Decimal("0.09")
@@ -83,8 +82,8 @@ class Forecast:
         why = f"phase {plan.phase}: {machines} on {plan.cloud}, for {', '.join(plan.workflows)}"
         if not self.bills:
             return (f"{why}; at most {plan.lease_minutes:g} minutes; no bill",)
-        offers = ", ".join(f"{offer.gpu} up to ${offer.dollars_per_hour}/h" for offer in self.gpus)
-        where = f"in {' or '.join(plan.places)}" if plan.places else "wherever there is one"
+        offers = ", ".join(f"{offer.gpu} up to ${offer.dollars_per_hour:.2f}/h" for offer in self.gpus)
+        where = f"in {' or '.join(plan.places)}" if plan.places else "in any place"
         left_out = f"; never {', '.join(self.left_out)}, which {plan.cloud} does not rent out" if self.left_out else ""
         month = "not known" if self.month is None else f"${_cents(self.month)}, without this"
         return (
@@ -98,7 +97,7 @@ class Forecast:
         """The worst case and its parts."""
         plan = self.plan
         dearest = max((offer.dollars_per_hour for offer in self.gpus), default=Decimal(0))
-        rent = f"{plan.workers} x {plan.lease_minutes:g} minutes at ${dearest}/h is ${self.rent}"
+        rent = f"{plan.workers} x {plan.lease_minutes:g} minutes at ${dearest:.2f}/h is ${self.rent}"
         size = f"{plan.workers} x {plan.model_bytes / 1e9:.1f} GB of models"
         if plan.store_endpoint is None:
             return f"${self.worst} ({rent}; {size} from a store that is not there yet)"
@@ -109,15 +108,14 @@ class Forecast:
 
 def forecast(plan: Plan, month: Decimal | None) -> Forecast:
     """What a plan can cost; `month` is what the month has cost without the stack's own living machines, if known."""
-    known = {name for name, ids in gpu.RUNPOD.items() if ids} if plan.cloud == "runpod" else set()
-    offers = tuple(offer for offer in plan.gpus if offer.gpu in known)
+    offers = rentable(plan.cloud, plan.gpus)
     dearest = max((offer.dollars_per_hour for offer in offers), default=Decimal(0))
     gigabytes = Decimal(plan.workers * plan.model_bytes) / 10**9
     charged = _is_aws(plan.store_endpoint) and plan.cloud != "local"
     return Forecast(
         plan,
         offers,
-        tuple(offer.gpu for offer in plan.gpus if offer.gpu not in known),
+        tuple(offer.gpu for offer in plan.gpus if offer not in offers),
         worst_case(plan.workers, dearest, plan.lease_minutes),
         _cents(gigabytes * AWS_EGRESS) if charged else Decimal(0),
         month,

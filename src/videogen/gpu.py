@@ -1,6 +1,6 @@
 """The GPUs that can be asked for, by one name for all clouds."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -29,3 +29,8 @@ class Offer(Schema):
 
     gpu: Gpu
     dollars_per_hour: Annotated[Dollars, Field(gt=0)]
+
+
+def rentable(cloud: str | None, offers: Iterable[Offer]) -> tuple[Offer, ...]:
+    """Those that a cloud rents out at all; one list may serve more than one cloud."""
+    return tuple(offer for offer in offers if cloud == "runpod" and RUNPOD[offer.gpu])

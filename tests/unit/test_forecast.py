@@ -30,7 +30,7 @@ def test_the_words_say_what_why_where_and_how_much() -> None:
     """Workers, reasons, prices, the parts of the worst case, both caps, the month."""
     assert forecast(PLAN, Decimal("12.345")).words() == (
         "phase c: 2 workers on runpod, for scail-uni3c-wan22, wan22-i2v",
-        "GPU: H100-80GB up to $4.40/h, H200-141GB up to $5.10/h, wherever there is one",
+        "GPU: H100-80GB up to $4.40/h, H200-141GB up to $5.10/h, in any place",
         "worst case: $92.40 (2 x 480 minutes at $5.10/h is $81.60; 2 x 60.0 GB of models from AWS at $0.09/GB is $10.80)"
         "; the cap of a run is $120",
         "month to date: $12.35, without this; the cap of a month is $400",

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -27,9 +28,12 @@ def handed_over(text: str) -> dict[str, str]:
 
 def changed(stack: str, **values: str) -> str:
     """The text of a stack file with other values; an empty one removes the key."""
-    lines = []
+    lines, key = [], ""
     for line in (ROOT / f"Pulumi.{stack}.yaml").read_text().splitlines():
-        key = line.strip().removeprefix("videogen:").partition(":")[0]
+        if not line.startswith("    - "):
+            key = line.strip().removeprefix("videogen:").partition(":")[0]
+        elif key in values:
+            continue
         if values.get(key) != "":
             lines.append(f"  videogen:{key}: {values[key]}" if key in values else line)
     return "\n".join(lines)
@@ -236,3 +240,26 @@ def test_public_keys_are_public_keys() -> None:
 
     assert found.startswith("sshPublicKeys/1: ")
     assert "is no public key, such as the one line in ~/.ssh/id_ed25519.pub" in found
+
+
+def test_a_list_of_gpus_may_serve_more_than_one_cloud() -> None:
+    """A GPU that the cloud does not rent out is passed over, for the caps too; one at least must be left."""
+    nowhere = "{gpu: A100-40GB, dollars_per_hour: 99}"
+    (found,) = faults("phase-a", gpus=f"[{nowhere}]")
+    passed_over = read("phase-a", {}, gpus=f"[{nowhere}, {{gpu: L40S, dollars_per_hour: 1}}]")
+
+    assert found.startswith("gpus: needs at least one that runpod rents out: RTX4090, L40S, A100-80GB, ")
+    assert len(passed_over.settings.gpus) == 2
+
+
+def test_a_run_lowers_cap_and_lease_and_raises_nothing() -> None:
+    """What `videogen run` says holds where it is less than what the file says."""
+    less = read("phase-a", {"VIDEOGEN_RUN_CAP": "8.50", "VIDEOGEN_RUN_MINUTES": "15"}).settings
+    more = read("phase-a", {"VIDEOGEN_RUN_CAP": "900", "VIDEOGEN_RUN_MINUTES": "900"}).settings
+
+    assert less.lease
+    assert (less.cap.run, less.lease.model_dump()) == (Decimal("8.50"), {"total": 15, "idle": 15, "boot": 15})
+    assert more == read("phase-a", {}).settings
+    for wrong in ("0", "-1", "many", "1e3"):
+        with pytest.raises(InputError, match=f"environment: VIDEOGEN_RUN_CAP: should be a number above 0, got {wrong}"):
+            read("phase-a", {"VIDEOGEN_RUN_CAP": wrong})
