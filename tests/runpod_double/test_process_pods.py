@@ -47,7 +47,7 @@ def environment(s3: S3Server, **more: Any) -> dict[str, str]:
 def rent(runpod: FakeRunpod, **more: Any) -> Pod:
     """A pod of ours."""
     with client(runpod) as api:
-        answer = api.post("/pods", json=wanted(ports=["8080/http"], **more))
+        answer = api.post("/pods", json=wanted(ports=["8080/http", "2222/tcp"], **more))
     assert answer.status_code == 201, answer.text
     return runpod.pod(answer.json()["name"])
 
@@ -156,6 +156,10 @@ def test_inside(s3: S3Server, runpod: FakeRunpod) -> None:
     assert variables["RUNPOD_API_KEY"] == pod.key
     assert (variables["RUNPOD_POD_ID"], variables["RUNPOD_VOLUME_ID"]) == (pod.id, volume)
     assert runpod.key not in known
+    with client(runpod) as api:
+        http, tcp = api.get(f"/pods/{pod.id}").json()["runtime"]["ports"]
+    assert (http["private"], http["public"]) == (8080, None)
+    assert variables["RUNPOD_TCP_PORT_2222"] == variables["VIDEOGEN_SSH_PORT"] == str(tcp["public"])
     models = runpod.volume(volume) / "models"
     assert list(models.rglob("*.safetensors"))
     with client(runpod) as api:

@@ -20,7 +20,7 @@ from tests.doubles.runpod.control import Control
 from tests.doubles.runpod.faults import Fault, Kind
 from tests.doubles.runpod.machines import Box, Machines
 from tests.doubles.runpod.pod import Pod, identifier
-from tests.doubles.runpod.process_box import ProcessBox
+from tests.doubles.runpod.process_box import ProcessBox, unable
 from tests.doubles.runpod.proxy import LIMIT, Proxy
 from videogen import port
 
@@ -219,6 +219,7 @@ class FakeRunpod:
 
 def _machines(account: Account, pods: PodKind, image: str) -> Machines | None:
     if pods == "processes":
+        assert not (why := unable()), why
         return Machines(account, ProcessBox, 0.05)
     if pods == "containers":
         return Machines(account, lambda pod, home, volumes: ContainerBox(pod, home, volumes, image), 0.5)
