@@ -18,6 +18,8 @@ from videogen.sweep import Place
 
 LOCAL = "local"
 PATIENCE_SECONDS = 10.0
+NOBODY_SECONDS = 0.2
+"""How long to ask where it is known that nobody answers."""
 
 Choose = Callable[[str, str, StorePlace], Cloud]
 """The cloud of that name, as a stack and the owner of a store see it. Raises `InputError` without its key."""
@@ -36,6 +38,9 @@ class Places:
     found: list[tuple[Place, tuple[str, ...]]] = field(default_factory=list)
     alarms: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
+
+
+_read_store = cache(stack.read_store)
 
 
 @cache
@@ -64,18 +69,24 @@ def places(
                 known[kind, owner][1].append(name)
             except VideogenError as error:
                 if every and (why := _unused(name, store)):
-                    made.left_out.append(f"{kind} ({name}): not looked at: {error.message}; {why}")
+                    made.left_out.append(f"{kind} ({name}): not looked at: {_said(error)}; {why}")
                 else:
-                    made.alarms.append(f"{kind} ({name}): cannot be looked at: {error.message}")
+                    made.alarms.append(f"{kind} ({name}): cannot be looked at: {_said(error)}")
     made.found = [(place, tuple(names)) for place, names in known.values()]
     return made
 
 
 def _place(kind: str, name: str, outputs: StoreOutputs, choose: Choose) -> Place:
-    store = Store(outputs.store, outputs.store_access, patience_seconds=PATIENCE_SECONDS)
+    store = client(outputs)
     cloud = choose(kind, name, outputs.store)
     shown = f"{kind} ({name})" if kind == LOCAL else kind
     return Place(shown, cloud, kind, Receipts(project.state(name), store), None if outputs is NOWHERE else store)
+
+
+def client(outputs: StoreOutputs) -> Store:
+    """A client of that store, which does not wait long for `NOWHERE`."""
+    patience = PATIENCE_SECONDS if outputs is not NOWHERE else NOBODY_SECONDS
+    return Store(outputs.store, outputs.store_access, patience_seconds=patience)
 
 
 def store_of(name: str, kind: str) -> StoreOutputs:
@@ -85,7 +96,7 @@ def store_of(name: str, kind: str) -> StoreOutputs:
     """
     for one in (name, declared.read(name).foundation_stack):
         try:
-            return stack.read_store(one)
+            return _read_store(one)
         except (InputError, ToolMissing):
             continue  # it is not up, there is none of that name, or nobody here can ask
     if kind == LOCAL:
@@ -93,6 +104,10 @@ def store_of(name: str, kind: str) -> StoreOutputs:
     if found := store_settings.from_environment(os.environ):
         return found
     raise InputError.of(f"stack {name}", "its store is not known", f"--outputs FILE, or VIDEOGEN_STORE_… for {name}")
+
+
+def _said(error: VideogenError) -> str:
+    return error.faults[0].message if isinstance(error, InputError) else error.message
 
 
 def _unused(name: str, store: StoreOutputs | None) -> str | None:
@@ -103,11 +118,11 @@ def _unused(name: str, store: StoreOutputs | None) -> str | None:
             return None
         outputs = store or store_of(name, "")
     except InputError:
-        return "no stack of that name has a store here, so nothing was rented from here"
+        return "so nothing was rented from here"
     except VideogenError:
         return None
     try:
-        books = Receipts(project.state(name), Store(outputs.store, outputs.store_access, patience_seconds=3))
+        books = Receipts(project.state(name), client(outputs))
         rents = [rent for rent in books.open_rents() if rent.stack == name]
     except StoreError:
         return None

@@ -18,7 +18,10 @@ AGAIN_SECONDS = (2.0, 10.0, 30.0)
 """Between one destroy that failed and the next."""
 _LOOK_SECONDS = 0.1
 _STEP = re.compile(r"^ (?:\S{1,3}) +[\w:/]+:(\w+) (\S+) (.+)$")
-_NOISE = re.compile(r"^(@ |Updating|Destroying|Resources:|Duration:|    [-+~] ?\d|The resources in|If you want)")
+_NOISE = re.compile(
+    r"^(@ |Updating|Destroying|Resources:|Duration:|Diagnostics:|    [-+~] ?\d|  pulumi:pulumi:Stack"
+    r"|The resources in|If you want)"
+)
 
 Say = Callable[[str], None]
 
@@ -48,8 +51,12 @@ class Renting:
     environment: Mapping[str, str]
     stops: Stops
     say: Say
+    pauses: tuple[float, ...] = AGAIN_SECONDS
+    up_ends: float = UP_ENDS_SECONDS
     owed: bool = False
     """Whether something may be rented, so that a destroy is owed."""
+    left: Update | None = field(default=None, init=False)
+    """A destroy that goes on by itself."""
     _last: str | None = field(default=None, init=False)
     _answered: bool = field(default=False, init=False)
     _before: bool = field(default=False, init=False)
@@ -66,11 +73,11 @@ class Renting:
         while update.code() is None:
             self._tell(update)
             if self.stops.asked.is_set() and deadline is None:
-                deadline = time.monotonic() + UP_ENDS_SECONDS
+                deadline = time.monotonic() + self.up_ends
                 self.say("stopping: Pulumi ends what it has just rented …")
                 update.interrupt()
             elif deadline is not None and time.monotonic() > deadline:
-                self.say(f"it did not within {UP_ENDS_SECONDS:g} s: killed; the destroy that follows ends what is left")
+                self.say(f"it did not within {self.up_ends:g} s: killed; the destroy that follows ends what is left")
                 update.kill()
             update.wait(_LOOK_SECONDS)
         self._tell(update)
@@ -89,7 +96,7 @@ class Renting:
         is raised. Raises `VideogenError` when it fails at last.
         """
         signals = self.stops.signals
-        for pause in (*AGAIN_SECONDS, None):
+        for pause in (*self.pauses, None):
             update = self._started("destroy")
             while update.code() is None:
                 self._tell(update)
@@ -101,7 +108,7 @@ class Renting:
             if pulumi_stack.left_locked(update.said()):
                 pulumi_stack.unlock(self.stack)
             elif pause is None:
-                raise VideogenError(f"{update.command} failed {len(AGAIN_SECONDS) + 1} times", self._cure())
+                raise VideogenError(f"{update.command} failed {len(self.pauses) + 1} times", self._cure())
             else:
                 self.say(f"{update.command} failed; again in {pause:g} s …")
                 time.sleep(pause)
@@ -130,6 +137,7 @@ class Renting:
         """Says once that a destroy is not stopped; raises `LeftBehind` after the second signal."""
         came = self.stops.signals - signals
         if came >= 2:
+            self.left = update
             words = f"{update.command} goes on by itself; its words go to {self.log}"
             raise LeftBehind(f"not proven gone: {words}", self._cure())
         if came == 1 and not self._answered:

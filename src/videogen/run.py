@@ -32,7 +32,6 @@ from videogen.watch import Watch
 
 BY = "videogen run"
 _LOOK_SECONDS = 0.2
-_PATIENCE_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -219,7 +218,7 @@ class _Run:
         )
 
     def _client(self) -> Store:
-        return Store(self.store.store, self.store.store_access, patience_seconds=_PATIENCE_SECONDS)
+        return places.client(self.store)
 
     def _books(self) -> Receipts:
         return Receipts(self.state, self._client())

@@ -105,7 +105,7 @@ def _ask() -> None:
 def _tell(console: Console, wanted: RunOrder, outcome: Outcome) -> None:
     say = _unbreakable(console.say)
     result = outcome.result
-    per_second = outcome.dollars / outcome.video_seconds if outcome.video_seconds else None
+    per_second = outcome.dollars / outcome.video_seconds if wanted.bills and outcome.video_seconds else None
     counts = {"done": result.done, "failed": result.failed, "open": result.open} if result else {}
     document = {
         "run": outcome.run,
