@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from botocore.exceptions import ClientError
 from tests.doubles.aws import permissions
 from tests.doubles.aws.server import AwsServer
 from tests.infra.conftest import Prod
-from videogen import tag
+from videogen import project, tag
 from videogen.stack_outputs import Store, StoreAccess
 
 MODELS, OUTPUTS = "videogen-models-123456789012", "videogen-outputs-123456789012"
@@ -49,6 +50,13 @@ def test_outputs_lead_to_what_was_made(aws: AwsServer, outputs: dict[str, Any]) 
     assert sorted(queues) == [f"{owner}-dead", f"{owner}-jobs"]
     assert outputs["queue"]["url"].endswith(f"{owner}-jobs")
     assert outputs["storeAccess"] != outputs["workerAccess"]
+
+
+def test_the_plugin_is_the_one_of_the_sdk() -> None:
+    """The stack file says how to get the plugin in the version that the SDK asks for."""
+    told = (project.root() / "Pulumi.prod.yaml").read_text()
+
+    assert f"`pulumi plugin install resource aws v{version('pulumi-aws')}`" in told
 
 
 def test_a_second_preview_changes_nothing(prod: Prod, outputs: dict[str, Any]) -> None:
