@@ -6,10 +6,14 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
+from videogen.background import within
 from videogen.clouds import Cloud, Machine, Volume
-from videogen.errors import CloudError, VideogenError
+from videogen.errors import VideogenError
 from videogen.money import cost
 from videogen.spending import Spent, so_far
+
+ANSWER_SECONDS = 15.0
+"""For all that one cloud is asked; who must know asks for longer than who wants to see."""
 
 
 @dataclass(frozen=True)
@@ -62,22 +66,11 @@ def place(cloud: str, stack: str) -> str:
 
 def living(spent: Spent, clouds: Mapping[str, Callable[[], Cloud]]) -> Living:
     """What is rented now, by the open rents and by the clouds of those places, each of which is asked once."""
-    machines: dict[str, Machine] = {}
-    volumes: list[Volume] = []
-    unknown: list[str] = []
-    heard: set[str] = set()
-    for name, make in clouds.items():
-        try:
-            cloud = make()
-            machines |= {machine.name: machine for machine in cloud.machines()}
-        except VideogenError as error:
-            unknown.append(f"{name}: what lives there is not known: {error.message}")
-            continue
-        heard.add(name)
-        try:
-            volumes += cloud.volumes()
-        except CloudError as error:
-            unknown.append(f"{name}: what lasts there is not known: {error.message}")
+    asked = {name: _ask(name, make) for name, make in clouds.items()}
+    heard = {name for name, answer in asked.items() if answer.machines is not None}
+    machines = {machine.name: machine for answer in asked.values() for machine in answer.machines or ()}
+    volumes = [volume for answer in asked.values() for volume in answer.volumes]
+    unknown = [answer.unknown for answer in asked.values() if answer.unknown]
     rents = {rent.machine: rent for rent in spent.open_rents}
     found = [_seen(machine, spent.now, machine.name in rents) for machine in machines.values()]
     found += [
@@ -97,6 +90,33 @@ def living(spent: Spent, clouds: Mapping[str, Callable[[], Cloud]]) -> Living:
         if rent.machine not in machines
     ]
     return Living(tuple(sorted(found, key=lambda one: (one.since, one.machine))), tuple(volumes), tuple(unknown))
+
+
+@dataclass
+class _Answer:
+    """What one cloud said, as far as it got."""
+
+    machines: tuple[Machine, ...] | None = None
+    volumes: tuple[Volume, ...] = ()
+    unknown: str = ""
+
+
+def _ask(name: str, make: Callable[[], Cloud]) -> _Answer:
+    got = _Answer()
+
+    def ask() -> None:
+        try:
+            cloud = make()
+            got.machines = cloud.machines()
+            got.volumes = cloud.volumes()
+        except VideogenError as error:
+            got.unknown = error.message
+
+    in_time = within(ANSWER_SECONDS, ask, f"cost of {name}")
+    found = _Answer(got.machines, got.volumes, got.unknown if in_time else f"no answer within {ANSWER_SECONDS:g} s")
+    what = "lives" if found.machines is None else "lasts"
+    found.unknown = found.unknown and f"{name}: what {what} there is not known: {found.unknown}"
+    return found
 
 
 def _seen(machine: Machine, now: datetime, in_books: bool) -> Rented:

@@ -225,8 +225,8 @@ def _money(dollars: Decimal, rate: Decimal | None, places: int = 2) -> str:
     shown = f"${dollars.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)}"
     if rate is None:
         return shown
-    yen = dollars * rate
-    return f"{shown} (¥{yen.quantize(CENT, ROUND_HALF_UP) if places > 2 else round(yen):,})"
+    yen = (dollars * rate).quantize(CENT if places > 2 else Decimal(1), ROUND_HALF_UP)
+    return f"{shown} (¥{yen:,})"
 
 
 def _yen(dollars: Decimal, rate: Decimal | None) -> int | None:
