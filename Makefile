@@ -9,7 +9,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PYTEST_ARGS ?=
 IMAGE ?= video-gen-worker
 
-.PHONY: help pulumi setup demo test check unit bench reference lock image image-lock master clean
+.PHONY: help pulumi setup demo test check unit bench reference lock image image-lock master runpod-sdk clean
 
 help: ## This list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1mmake %-10s\033[0m %s\n", $$1, $$2 } /^## / { printf "\n%s\n", substr($$0, 4) }' Makefile
@@ -52,6 +52,9 @@ image: .venv/.ready ## Builds the worker's image, IMAGE=… (COMFYUI_DIR=… tak
 
 master: ## The always-on controller and a ComfyUI in your browser, with Docker (docs/guides/master.md).
 	@tools/master.sh
+
+runpod-sdk: pulumi .venv/.ready ## The Python SDK of RunPod's own Pulumi provider; only `through: provider` needs it.
+	@tools/runpod_sdk.sh
 
 image-lock: .venv/.ready ## Resolves the images' locks anew, in agreement with requirements.lock.
 	@cd images/comfyui && for one in requirements standin build/tools; do \

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import pulumi
 from pydantic.alias_generators import to_camel
 
-from infra.runpod_terms import RunpodTerms
+from infra.runpod_terms import RegistryLogin, RunpodTerms
 from videogen.tag import tagged
 
 Thing = Literal["volume", "template", "login"]
@@ -40,7 +40,9 @@ class RunpodLasting(pulumi.ComponentResource):
     login: pulumi.Output[str | None]
     """The login's id."""
 
-    def __init__(self, name: str, wanted: RunpodTerms, owner: pulumi.Input[str]) -> None:
+    def __init__(
+        self, name: str, wanted: RunpodTerms, login: RegistryLogin | None, owner: pulumi.Input[str]
+    ) -> None:
         """`owner`: of `videogen.tag`. Everything is called `videogen-<owner>-<name of the stack>`."""
         super().__init__("videogen:infra:RunpodLasting", name)
         called = pulumi.Output.from_input(owner).apply(lambda owner: tagged(owner, pulumi.get_stack()))
@@ -50,9 +52,9 @@ class RunpodLasting(pulumi.ComponentResource):
             place = {"size": wanted.volume.gb, "data_center_id": wanted.volume.place}
             kind = {"type": wanted.volume.type} if wanted.volume.type else {}
             self.volume = declare("volume", place | kind, protect=True)
-        if wanted.login:
-            password = pulumi.Output.secret(wanted.login.password.reveal())
-            self.login = declare("login", {"username": wanted.login.username, "password": password})
+        if login:
+            password = pulumi.Output.secret(login.password.reveal())
+            self.login = declare("login", {"username": login.username, "password": password})
         template = {
             "image_name": wanted.image,
             "container_disk_in_gb": wanted.disk_gb,

@@ -23,19 +23,19 @@ class VolumeTerms(Schema):
     """none, what the data centre has first; only `through: rest` can choose."""
 
 
-class LoginTerms(Schema):
-    """A login for a container registry, for an image that not everybody may pull."""
+class RegistryLogin(Schema):
+    """A login for a container registry."""
 
     username: Annotated[str, Field(min_length=1)]
     password: Secret
-    """A password or a token that may only read, as a secret of Pulumi."""
+    """A password, or better a token that may do nothing but read."""
 
 
 class RunpodTerms(Schema):
-    """Network volume, pod template and registry login of a RunPod account."""
+    """What lasts on a RunPod account: a network volume, and a pod template."""
 
     through: Literal["rest", "provider"]
-    """Who makes them. rest, our plugin over REST v2; provider, RunPod's own over GraphQL, which `make runpod-sdk` gets.
+    """Who makes them. rest, our plugin over REST v2; provider, RunPod's own over GraphQL, for which `make runpod-sdk`.
     What the provider made is taken over by `rest`; the way back is closed."""
     volume: Annotated[VolumeTerms | None, BeforeValidator(_none)]
     """none, no network volume."""
@@ -43,5 +43,3 @@ class RunpodTerms(Schema):
     """What the pod template starts: the reference of a pushed image."""
     disk_gb: Annotated[int, Field(ge=20, alias="diskGb")]
     """The container's disk in the pod template."""
-    login: Annotated[LoginTerms | None, BeforeValidator(_none)]
-    """none, everybody may pull the image."""

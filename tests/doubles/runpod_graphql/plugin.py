@@ -59,7 +59,8 @@ class Plugin(wire.Provider):
         self._key, self._url = "", URL
 
     async def get_schema(self, _request: wire.GetSchemaRequest) -> wire.GetSchemaResponse:
-        return wire.GetSchemaResponse(INTERFACE.read_text())
+        python = {"packageName": "pulumi_runpod", "pyproject": {"enabled": True}, "respectSchemaVersion": True}
+        return wire.GetSchemaResponse(json.dumps(self._interface | {"language": {"python": python}}))
 
     async def check_config(self, request: wire.CheckRequest) -> wire.CheckResponse:
         given = dict(request.new_inputs)
