@@ -13,6 +13,7 @@ from videogen.clouds.choose import choose
 from videogen.errors import CloudError, CloudUnknown, InputError, NoCapacity, StoreError
 from videogen.forecast import Forecast, forecast
 from videogen.rent_record import RentRecord
+from videogen.runpod_api import Denied
 from videogen.secret import Secret
 from videogen.stack_outputs import Store, StoreAccess
 
@@ -127,6 +128,8 @@ def _market(wanted: WantedPhase, expected: Forecast) -> tuple[str, ...]:
         return ()
     try:
         found = choose(wanted.cloud, wanted.stack, wanted.store).candidates(wanted.spec("", Secret("")))
+    except Denied:
+        raise
     except (NoCapacity, CloudUnknown) as error:
         return (f"now: {error.message}",)
     return (f"now: {_listed(found)}",)
