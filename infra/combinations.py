@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from infra import wanted_store
+from infra import runpod_terms, wanted_store
 from infra.settings import Settings
 from infra.stack_file import StackFile
 from videogen.errors import Fault
@@ -58,6 +58,10 @@ def _of_the_foundation(settings: Settings, file: StackFile) -> Iterator[Fault]:
         for name in ("store_access", "worker_access"):
             if getattr(settings, name) is not None:
                 yield at((Settings.model_fields[name].alias or name,), "should be none where foundation is none")
+    for fault in runpod_terms.impossible(
+        settings.foundation, settings.runpod_lasting, settings.registry_login, file.clear
+    ):
+        yield at(*fault)
     if settings.foundation is not None and settings.store is None:
         yield at(("store",), f"is required where foundation is {settings.foundation}")
     if settings.store is not None:

@@ -15,4 +15,5 @@ def foundation_of(stack: StackSettings) -> FoundationOutputs:
         other.get_output("storeAccess"),
         other.get_output("workerAccess"),
         other.get_output("queue"),
+        other.get_output("runpod"),
     )

@@ -22,6 +22,7 @@ def export(stack: StackSettings, foundation: FoundationOutputs, workers: Sequenc
         "storeAccess": foundation.store_access,
         "workerAccess": foundation.worker_access,
         "queue": foundation.queue,
+        "runpod": foundation.runpod,
         "workers": [{name: getattr(worker, name) for name in Worker.model_fields} for worker in workers],
         "tokens": pulumi.Output.all(*(pulumi.Output.all(worker.name, worker.token) for worker in workers)).apply(dict),
     }

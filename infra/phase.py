@@ -46,6 +46,8 @@ def workers(stack: StackSettings, foundation: FoundationOutputs) -> list[GpuWork
         "store": foundation.store,
         "access": foundation.store_access,
         "workerAccess": foundation.worker_access,
+        "networkVolume": foundation.on_runpod("networkVolume") if wanted.volume_gb else "",
+        "registry": foundation.on_runpod("login"),
         "comfyui": stack.comfyui.model_dump(by_alias=True),
     }
     phase = Phase("phase", inputs)

@@ -39,19 +39,19 @@ class RunpodLasting(pulumi.ComponentResource):
     """The template's id."""
     login: pulumi.Output[str | None]
     """The login's id."""
+    on_runpod: pulumi.Output[dict[str, str]]
+    """All of it, as `videogen.stack_outputs.OnRunpod`."""
 
-    def __init__(
-        self, name: str, wanted: RunpodTerms, login: RegistryLogin | None, owner: pulumi.Input[str]
-    ) -> None:
+    def __init__(self, name: str, wanted: RunpodTerms, login: RegistryLogin | None, owner: pulumi.Input[str]) -> None:
         """`owner`: of `videogen.tag`. Everything is called `videogen-<owner>-<name of the stack>`."""
         super().__init__("videogen:infra:RunpodLasting", name)
         called = pulumi.Output.from_input(owner).apply(lambda owner: tagged(owner, pulumi.get_stack()))
         declare = _Declare(self, wanted.through, called)
         self.volume = self.login = pulumi.Output.from_input(None)
         if wanted.volume:
-            place = {"size": wanted.volume.gb, "data_center_id": wanted.volume.place}
+            size = {"size": wanted.volume.gb, "data_center_id": wanted.volume.place}
             kind = {"type": wanted.volume.type} if wanted.volume.type else {}
-            self.volume = declare("volume", place | kind, protect=True)
+            self.volume = declare("volume", size | kind, protect=True)
         if login:
             password = pulumi.Output.secret(login.password.reveal())
             self.login = declare("login", {"username": login.username, "password": password})
@@ -65,6 +65,11 @@ class RunpodLasting(pulumi.ComponentResource):
             "start_jupyter": False,
         }
         self.template = declare("template", template)
+        about = {"networkVolume": self.volume, "template": self.template, "login": self.login}
+        place = wanted.volume.place if wanted.volume else ""
+        self.on_runpod = pulumi.Output.all(**about).apply(
+            lambda ids: {"place": place} | {key: found or "" for key, found in ids.items()}
+        )
         self.register_outputs({"volume": self.volume, "template": self.template, "login": self.login})
 
 

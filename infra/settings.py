@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from infra import wanted_store
+from infra import runpod_terms, wanted_store
+from infra.runpod_terms import RegistryLogin, RunpodTerms
 from infra.wanted_store import WantedStore
 from videogen.comfyui_source import ComfyuiSource
 from videogen.document import Schema
@@ -66,7 +67,8 @@ class Settings(Schema):
     workflows: tuple[str, ...]
     """Workflows that each worker must be able to run."""
     volume_gb: Annotated[int, Field(ge=0, alias="volumeGb")]
-    """A disk that outlives the worker, in GB; 0, none."""
+    """A disk that outlives the worker, in GB; 0, none. On RunPod it is the foundation's network volume: GPUs are then
+    looked for in its data centre alone."""
     container_disk_gb: Annotated[int, Field(ge=0, alias="containerDiskGb")]
     """The disk that goes with the worker, in GB."""
     lease: Annotated[LeaseTerms | None, BeforeValidator(_none)]
@@ -86,6 +88,10 @@ class Settings(Schema):
     """Where foundation is s3: the keys of whoever mirrors and submits, as secrets of Pulumi."""
     worker_access: Annotated[StoreAccess | None, BeforeValidator(wanted_store.access)] = Field(alias="workerAccess")
     """Where foundation is s3: keys that may do less, for the workers; none, the same."""
+    runpod_lasting: Annotated[RunpodTerms | None, BeforeValidator(_none)] = Field(alias="runpodLasting")
+    """What lasts on a RunPod account, beside the store: a network volume, a pod template. none, nothing."""
+    registry_login: Annotated[RegistryLogin | None, BeforeValidator(runpod_terms.login)] = Field(alias="registryLogin")
+    """RunPod's login to the registry of an image that not everybody may pull, as a secret of Pulumi. none, no login."""
 
 
 @dataclass(frozen=True)

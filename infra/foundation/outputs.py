@@ -23,6 +23,12 @@ class FoundationOutputs:
     """`stack_outputs.StoreAccess` of the workers, which may do less where the store can tell them apart; secret."""
     queue: pulumi.Output[dict[str, str]] | None = None
     """`url` of the queue of jobs, `dead` of the queue of those that failed too often; nothing where there is none."""
+    runpod: pulumi.Output[dict[str, str] | None] | None = None
+    """`stack_outputs.OnRunpod`: what lasts there; nothing where there is nothing."""
+
+    def on_runpod(self, what: str) -> pulumi.Output[str]:
+        """The id of `networkVolume`, `template` or `login`; empty where there is none."""
+        return pulumi.Output.from_input(self.runpod).apply(lambda known: (known or {}).get(what) or "")
 
     @property
     def region(self) -> pulumi.Output[str]:
@@ -37,4 +43,4 @@ class FoundationOutputs:
 
 def keys(key: pulumi.Input[str], secret: pulumi.Input[str]) -> Texts:
     """A `stack_outputs.StoreAccess`, both halves secret."""
-    return pulumi.Output.secret(pulumi.Output.all(key=key, secret=secret).apply(dict))
+    return pulumi.Output.all(key=key, secret=secret).apply(dict)

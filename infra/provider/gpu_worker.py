@@ -31,7 +31,7 @@ class Handler:
     secret = frozenset(SECRET)
     replacing = frozenset(
         {"stack", "slot", "phase", "cloud", "gpus", "places", "image", "cuda", "sshPublicKeys"}
-        | {"volumeGb", "containerDiskGb", "manifest", "store", "access", "workerAccess", "comfyui"}
+        | {"volumeGb", "containerDiskGb", "manifest", "store", "access", "workerAccess", "comfyui", "networkVolume"}
     )
     made = frozenset(MADE)
 

@@ -2,7 +2,7 @@
 
 import os
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from infra.provider.properties import Plain
 from videogen import project, readiness
@@ -47,6 +47,19 @@ class WantedPhase(Schema):
     access: StoreAccess
     worker_access: StoreAccess = Field(alias="workerAccess")
     comfyui: ComfyuiSource
+    network_volume: str = Field("", alias="networkVolume")
+    """Its id, where `volumeGb` asks for one."""
+    registry: str = ""
+    """The id of the login to the image's registry; empty, none."""
+
+    @field_validator("network_volume")
+    @classmethod
+    def _there(cls, volume: str, about: ValidationInfo) -> str:
+        if about.data.get("cloud") == "runpod" and about.data.get("volume_gb") and not volume:
+            raise ValueError(
+                "volumeGb asks for a network volume, and the foundation has none: `runpodLasting` makes it"
+            )
+        return volume
 
     def models(self) -> Manifest:
         """The models of the phase; raises `InputError`."""
@@ -94,6 +107,8 @@ class WantedPhase(Schema):
             rent=self.rent,
             ssh_public_keys=self.ssh_public_keys,
             cuda=self.cuda,
+            network_volume_id=self.network_volume,
+            registry_id=self.registry,
             run=os.environ.get("VIDEOGEN_RUN", ""),
             batch=os.environ.get("VIDEOGEN_BATCH", ""),
         )

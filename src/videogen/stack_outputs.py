@@ -58,6 +58,17 @@ class Queue(Schema):
     """For those that failed too often."""
 
 
+class OnRunpod(Schema):
+    """What lasts on a RunPod account: its own ids; empty, there is none."""
+
+    network_volume: str = Field(alias="networkVolume")
+    place: str
+    """The volume's data centre, in which alone it can be mounted."""
+    template: str
+    login: str
+    """To the registry of the image."""
+
+
 class Worker(Schema):
     """A worker that was proven ready."""
 
@@ -87,6 +98,7 @@ class StackOutputs(Schema):
     worker_access: StoreAccess | None = Field(None, alias="workerAccess")
     """The workers' own keys, which may do less where the store can tell them apart."""
     queue: Queue | None = None
+    runpod: OnRunpod | None = None
     workers: tuple[Worker, ...]
     tokens: dict[str, Secret]
     """Worker's name → token."""

@@ -98,7 +98,7 @@ def test_nothing_in_infra_shadows_a_package() -> None:
 
 
 def test_resources_have_tokens_of_ours() -> None:
-    """Each resource class of the program is `videogen:index:<its name>`, a type that the plugin serves."""
+    """Each resource class is `videogen:index:<its name>`, which the plugin serves; a component `videogen:infra:<…>`."""
     declared = {
         node.name: ast.unparse(node)
         for path in tracked("infra/*.py")
@@ -109,6 +109,10 @@ def test_resources_have_tokens_of_ours() -> None:
 
     assert set(declared) >= {"GpuWorker", "LocalFolder", "LocalStore", "Phase"}
     for name, code in declared.items():
+        if "ComponentResource" in code:
+            assert f"videogen:infra:{name}" in code, name
+            assert "self.register_outputs(" in code, name
+            continue
         assert f"videogen:index:{name}" in code, name
         assert f'"videogen:index:{name}"' in served, name
 
