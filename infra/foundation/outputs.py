@@ -43,4 +43,4 @@ class FoundationOutputs:
 
 def keys(key: pulumi.Input[str], secret: pulumi.Input[str]) -> Texts:
     """A `stack_outputs.StoreAccess`, both halves secret."""
-    return pulumi.Output.all(key=key, secret=secret).apply(dict)
+    return pulumi.Output.secret(pulumi.Output.all(key=key, secret=secret).apply(dict))
