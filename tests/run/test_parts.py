@@ -49,7 +49,7 @@ def test_a_cap_shortens_the_lease_to_what_it_pays() -> None:
     assert whole.lease
     assert capped.lease
 
-    assert (whole.lease.total, whole.worst, whole.cap.run) == (480, Decimal("81.60"), Decimal(85))
+    assert (whole.lease.total, whole.worst, whole.cap.run) == (480, Decimal("81.60"), Decimal(110))
     assert (capped.lease.total, capped.worst, capped.cap.run) == (47, Decimal("7.99"), Decimal(8))
     assert capped.environment == {
         "VIDEOGEN_RUN": capped.id,
@@ -61,7 +61,7 @@ def test_a_cap_shortens_the_lease_to_what_it_pays() -> None:
 
 def test_a_cap_above_the_stacks_own_changes_nothing() -> None:
     """A run may spend less than its stack allows, never more."""
-    assert ordered("phase-c", "500").cap.run == Decimal(85)
+    assert ordered("phase-c", "500").cap.run == Decimal(110)
 
 
 def test_a_cap_that_pays_no_work_is_refused() -> None:
