@@ -60,6 +60,8 @@ class RentAttempt(Generic[Proof]):
     """Candidates that had their machine, or may have it."""
     doubtful: list[RentRecord] = field(default_factory=list)
     """Creates without an answer, and without a machine that was found."""
+    refused: RentRecord | None = None
+    """A create of which the cloud said that nothing came of it."""
     failures: list[VideogenError] = field(default_factory=list)
     """Why machines were ended."""
     refusal: NoCapacity | None = None
@@ -73,9 +75,9 @@ class RentAttempt(Generic[Proof]):
         try:
             return self._rounds()
         finally:
-            if self.record is not None:
-                self.ending.nothing_came_of(self.record, "nothing was created")
             self._look_again()
+            if record := self.record or self.refused:
+                self.ending.nothing_came_of(record, "nothing was created")
 
     def _rounds(self) -> tuple[Machine, Proof]:
         pause, patience = _FIRST_PAUSE, self.spec.rent.wait * 60
@@ -145,10 +147,15 @@ class RentAttempt(Generic[Proof]):
             except CloudUnknown as error:
                 self._counts(candidate)
                 return self._find(record, error)
-            except BaseException as error:
-                if not isinstance(error, CloudError):  # it came from outside, in the middle of the call
-                    self._counts(candidate)
-                    self.doubtful.append(record)
+            except NoCapacity:
+                raise
+            except CloudError:
+                self._counts(candidate)
+                self.refused = record
+                raise
+            except BaseException:  # it came from outside, in the middle of the call
+                self._counts(candidate)
+                self.doubtful.append(record)
                 raise
             self._counts(candidate)
             return machine
@@ -185,7 +192,7 @@ class RentAttempt(Generic[Proof]):
 
     def _look_again(self) -> None:
         """Ends what came to be after its create had failed; the rent of what did not stays open, for the sweep."""
-        for record in self.doubtful:
+        for record in [*self.doubtful, *([self.refused] if self.refused else [])]:
             try:
                 if late := self.ending.cloud.get(record.machine):
                     self.say(f"ending {late.name}, which came to be after its create had failed")

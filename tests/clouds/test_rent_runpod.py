@@ -152,6 +152,15 @@ def test_no_money_stops_at_once(quick: Quick) -> None:
     assert_nothing_is_left(quick)
 
 
+def test_a_refusal_is_not_taken_at_its_word(quick: Quick) -> None:
+    """A pod that came to be though its create was refused is ended."""
+    quick.fake.fault("refuse", status=422, done=True, times=1)
+
+    with pytest.raises(CloudError, match="does not understand"):
+        quick.rent()
+    assert_nothing_is_left(quick)
+
+
 @pytest.mark.parametrize("kind", ["refuse", "drop", "hold"])
 def test_a_pod_that_a_failed_create_left_is_found(quick: Quick, kind: str) -> None:
     """500, a broken line or silence after the pod was made: it is found by its name and used; there is never a second."""

@@ -8,6 +8,8 @@ import pytest
 from tests.clouds.conftest import Quick
 from videogen import worker_environment
 from videogen.clouds import Candidate, Machine
+from videogen.clouds.runpod_answers import Pod
+from videogen.clouds.runpod_pods import PodReader
 from videogen.errors import CloudError, CloudUnknown, NoCapacity
 from videogen.gpu import Offer
 
@@ -235,6 +237,22 @@ def test_an_exited_pod_is_a_machine_still(quick: Quick) -> None:
     found = quick.cloud.get(made.name, made)
     assert found is not None
     assert (found.state, found.dollars_per_hour) == ("exited", made.dollars_per_hour)
+
+
+@pytest.mark.parametrize(
+    ("status", "state"), [("PROVISIONING", "running"), ("ERROR", "exited"), ("EXITED", "exited"), ("PAUSED", "running")]
+)
+def test_what_may_bill_runs(status: str, state: str) -> None:
+    """A word that RunPod does not use yet is no end; a pod whose environment is not shown is known by its name."""
+    reader = PodReader("0badcafe", "outputs", "https://{pod}-{port}.example")
+    pod = Pod.model_validate(
+        {"id": "x", "name": "videogen-0badcafe-phase-c-12-a1", "status": status, "cost": 1, "env": None}
+        | {"createdAt": "2026-11-10T12:00:00Z"}
+    )
+    found = reader.machine(pod)
+
+    assert reader.ours(pod)
+    assert (found.state, found.stack, found.slot, found.url) == (state, "phase-c", "12", "https://x-8080.example")
 
 
 def test_a_pod_that_vanished_is_gone(quick: Quick) -> None:

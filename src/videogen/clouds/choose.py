@@ -2,14 +2,14 @@
 
 import os
 
-from videogen.clouds import Cloud, local, runpod
+from videogen.clouds import Cloud, local, runpod, runpod_pods
 from videogen.errors import CloudError
 from videogen.pace import Pace
 from videogen.runpod_api import KEY_HINT, URL, RunpodApi
 from videogen.secret import Secret
 from videogen.stack_outputs import Store
 
-NAMES = (local.NAME, runpod.NAME)
+NAMES = (local.NAME, runpod_pods.NAME)
 
 
 def choose(cloud: str, stack: str, store: Store, pace: Pace | None = None) -> Cloud:
@@ -20,7 +20,7 @@ def choose(cloud: str, stack: str, store: Store, pace: Pace | None = None) -> Cl
     """
     if cloud == local.NAME:
         return local.here(stack)
-    if cloud != runpod.NAME:
+    if cloud != runpod_pods.NAME:
         raise CloudError(f"no cloud {cloud}", f"one of: {', '.join(NAMES)}")
     key = os.environ.get("RUNPOD_API_KEY", "")
     if not key:

@@ -8,33 +8,22 @@ machine it is; both must agree before anybody ends it.
 from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
-from pathlib import Path
-from typing import Any, Literal
 
 from pydantic import ValidationError
 
 from videogen import gpu, tag
 from videogen.clouds import Candidate, Ended, Machine, Volume, WorkerSpec
-from videogen.clouds.environment import environment
 from videogen.clouds.runpod_answers import GpuType, NetworkVolume, Pod, first_fault, parsed
 from videogen.clouds.runpod_catalog import candidates
-from videogen.errors import CloudBusy, CloudError, CloudUnknown, NoCapacity
+from videogen.clouds.runpod_order import order, refusal, told
+from videogen.clouds.runpod_pods import NAME, PodReader
+from videogen.errors import CloudError, CloudUnknown
 from videogen.pace import Pace
-from videogen.runpod_api import Denied, RateLimited, Refused, RunpodApi
+from videogen.runpod_api import Denied, Refused, RunpodApi
 from videogen.stack_outputs import Store
-from videogen.store import log_key
-from videogen.worker_environment import PREFIX, WorkerEnvironment
 
-NAME = "runpod"
 PROXY = "https://{pod}-{port}.proxy.runpod.net"
 """How RunPod's proxy calls a pod's port."""
-
-_GATEWAY_PORT = 8080
-_SSH_PORT = 2222
-_INSIDE = {"comfyui_port": 8188, "agent_port": 8189}
-_WORKSPACE = Path("/workspace")
-_NEXT_CANDIDATE = (400, 403, 404)
-"""What a create may be refused with although another candidate may be taken: RunPod has no word for `none is free`."""
 _GONE_SECONDS = 90.0
 _AGAIN_SECONDS = 15.0
 _LOOKS = (0.5, 1.0, 2.0, 3.0)
@@ -55,9 +44,8 @@ class RunpodCloud:
         self, api: RunpodApi, store: Store, *, proxy: str = PROXY, worker_api: str = "", pace: Pace | None = None
     ) -> None:
         self._api = api
-        self._store = store
         self._owner = tag.owner(store)
-        self._proxy = proxy
+        self._reader = PodReader(self._owner, store.outputs, proxy)
         self._worker_api = worker_api
         self._pace = pace or Pace()
 
@@ -76,39 +64,31 @@ class RunpodCloud:
 
     def machines(self, stack: str | None = None) -> tuple[Machine, ...]:
         """Every pod of this owner that is not terminated."""
-        found = [self._machine(pod) for pod in self._pods() if self._ours(pod)]
+        found = [self._reader.machine(pod) for pod in self._pods() if self._reader.ours(pod)]
         return tuple(machine for machine in found if stack in (None, machine.stack))
 
     def strangers(self) -> tuple[str, ...]:
         """Pods of other owners, and those that only carry our tag."""
-        return tuple(
-            f"{pod.name} ({pod.id}), ${pod.cost}/h: "
-            + (
-                "its environment is not that of a worker of ours"
-                if tag.untagged(self._owner, pod.name)
-                else "another owner's"
-            )
-            for pod in self._pods()
-            if pod.name.startswith(tag.PREFIX) and not self._ours(pod)
-        )
+        return tuple(words for pod in self._pods() if (words := self._reader.stranger(pod)))
 
     def create(self, spec: WorkerSpec, candidate: Candidate, name: str) -> Machine:
         """One pod; RunPod is asked once, whatever it says."""
-        variables = self._environment(spec, name)
+        worker = told(spec, name, self._worker_api)
+        body = order(spec, candidate, tag.tagged(self._owner, name), worker)
         try:
-            answer = self._api.order("POST", "/pods", self._wanted(spec, candidate, name, variables), variables.secrets)
+            answer = self._api.order("POST", "/pods", body, worker.secrets)
         except Refused as error:
-            raise _refusal(error, candidate) from error
+            raise refusal(error, candidate) from error
         try:
             pod = Pod.model_validate(answer.body)
         except ValidationError as error:
             raise CloudUnknown(f"{name} may be there: an odd answer to its create: {first_fault(error)}") from None
-        return self._machine(pod, candidate)
+        return self._reader.machine(pod, candidate)
 
     def get(self, name: str, known: Machine | None = None) -> Machine | None:
         """By its id where that is known: only that proves an absence beyond doubt."""
         found = self._look(name, known)
-        return self._machine(found[0], known) if found else None
+        return self._reader.machine(found[0], known) if found else None
 
     def end(self, name: str, *, why: str, by: str, known: Machine | None = None) -> Ended | None:  # noqa: ARG002
         """Orders the end, again and again, until RunPod knows the pod no more.
@@ -118,7 +98,7 @@ class RunpodCloud:
         found = self._look(name, known)
         if not found:
             return None
-        machine = self._machine(found[0], known)
+        machine = self._reader.machine(found[0], known)
         return Ended(machine, max(self._delete(pod) for pod in found), machine.log)
 
     def billed(self, machine: Machine) -> Decimal | None:
@@ -183,7 +163,7 @@ class RunpodCloud:
         else:
             pod, _ = self._pod(known.id)
             found = [pod] if pod else []
-        ours = [pod for pod in found if tag.untagged(self._owner, pod.name) == name and self._ours(pod)]
+        ours = [pod for pod in found if tag.untagged(self._owner, pod.name) == name and self._reader.ours(pod)]
         if found and not ours:
             raise CloudError(
                 f"{found[0].name} ({found[0].id}) is not {name}: its name or its environment says otherwise"
@@ -224,118 +204,6 @@ class RunpodCloud:
                 )
             self._pace.sleep(_LOOKS[min(looks, len(_LOOKS) - 1)])
             looks += 1
-
-    def _ours(self, pod: Pod) -> bool:
-        """Whether its name has our tag and its environment, where RunPod shows it, says the same."""
-        name = tag.untagged(self._owner, pod.name)
-        return name is not None and (pod.env is None or pod.env.get(f"{PREFIX}WORKER") == name)
-
-    def _machine(self, pod: Pod, before: Candidate | Machine | None = None) -> Machine:
-        """`before` knows the price where RunPod tells none, and by which name of ours the GPU was rented."""
-        name = tag.untagged(self._owner, pod.name) or pod.name
-        stack, slot = _stack_and_slot(name)
-        env = pod.env or {}
-        url = self._proxy.format(pod=pod.id, port=_GATEWAY_PORT)
-        return Machine(
-            name=name,
-            cloud=NAME,
-            stack=stack,
-            slot=slot,
-            phase=env.get(f"{PREFIX}PHASE", "") or getattr(before, "phase", ""),
-            gpu=before.gpu if before else _our_gpu(pod),
-            dollars_per_hour=pod.cost or _price(before),
-            started=pod.createdAt,
-            state=_state(pod),
-            url=url,
-            agent=f"{url}/videogen",
-            log=f"s3://{self._store.outputs}/{log_key(name, 0, 0).rpartition('/')[0]}/",
-            id=pod.id,
-            place=pod.dataCenterId or "",
-            lease_minutes=_minutes(env.get(f"{PREFIX}LEASE_MINUTES", "")),
-        )
-
-    def _environment(self, spec: WorkerSpec, name: str) -> WorkerEnvironment:
-        return environment(
-            spec,
-            name,
-            _WORKSPACE,
-            **_INSIDE,
-            volume=bool(spec.network_volume_id),
-            gateway_port=_GATEWAY_PORT,
-            ssh_port=_SSH_PORT,
-            ssh_public_keys=spec.ssh_public_keys,
-            restarts_bill=True,
-            runpod_url=self._worker_api,
-        )
-
-    def _wanted(
-        self, spec: WorkerSpec, candidate: Candidate, name: str, variables: WorkerEnvironment
-    ) -> dict[str, Any]:
-        """The body of a create."""
-        ports = [f"{_GATEWAY_PORT}/http", *([f"{_SSH_PORT}/tcp"] if spec.ssh_public_keys else [])]
-        body: dict[str, Any] = {
-            "name": tag.tagged(self._owner, name),
-            "image": spec.image,
-            "disk": spec.container_disk_gb,
-            "ports": ports,
-            "env": variables.variables(),
-            "cloud": "SECURE",
-            "gpu": {"id": candidate.id, "count": 1} | ({"minCudaVersion": spec.cuda} if spec.cuda else {}),
-        }
-        if candidate.place:
-            body["dataCenterIds"] = [candidate.place]
-        if spec.network_volume_id:
-            mount = {"volumeId": spec.network_volume_id, "path": str(_WORKSPACE / "data")}
-            body["mounts"] = {"network": [mount]}
-        if spec.registry_id:
-            body["registry"] = spec.registry_id
-        return body
-
-
-def _refusal(error: Refused, candidate: Candidate) -> CloudError:
-    """What a refused create means; nothing was created."""
-    if isinstance(error, RateLimited):
-        return CloudBusy(f"RunPod: {error.detail}", error.seconds)
-    if error.status in _NEXT_CANDIDATE:
-        return NoCapacity(f"{candidate}: {error.detail}", error.hint)
-    if error.status == 402:
-        return CloudError(
-            f"RunPod's account has too little money: {error.detail}",
-            "add credit at https://console.runpod.io/user/billing; a pod wants an hour of its price to start",
-        )
-    if error.status == 422:
-        return CloudError(f"RunPod does not understand the order for {candidate}: {error.detail}", error.hint)
-    return CloudError(error.message, error.hint)
-
-
-def _state(pod: Pod) -> Literal["running", "exited"]:
-    return "exited" if pod.status in ("EXITED", "ERROR") else "running"
-
-
-def _stack_and_slot(name: str) -> tuple[str, str]:
-    """`phase-c-1-0f3a` → `phase-c`, `1`."""
-    rest = name.rpartition("-")[0]
-    stack, _, slot = rest.rpartition("-")
-    return stack, slot
-
-
-def _our_gpu(pod: Pod) -> str:
-    kind = pod.gpu.id if pod.gpu else ""
-    return next((name for name, kinds in gpu.RUNPOD.items() if kind in kinds), kind)
-
-
-def _price(before: Candidate | Machine | None) -> Decimal:
-    """The most that an hour may cost, as far as it was known before."""
-    if isinstance(before, Candidate):
-        return before.price or before.ceiling
-    return before.dollars_per_hour if before else Decimal(0)
-
-
-def _minutes(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return 0
 
 
 def _month(size_gb: int) -> Decimal:
