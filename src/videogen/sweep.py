@@ -315,7 +315,7 @@ class _Sweep:
         return cost(machine.dollars_per_hour, max(0.0, (self.now - machine.started).total_seconds()))
 
     def _id(self, rent: RentRecord) -> str:
-        """The cloud's own name, where its record or the stack's state has it."""
+        """The cloud's own name, where the books or the stack's state have it."""
         if rent.id:
             return rent.id
         try:

@@ -16,7 +16,7 @@ from videogen.spending import so_far
 from videogen.stops import Stops
 
 COUNT_SECONDS = 3.0
-LOOK_SECONDS = 15.0
+LOOK_SECONDS = 5.0
 """Between two questions to cloud and books; in between, time alone is counted."""
 SAY_SECONDS = 300.0
 ENDING = timedelta(minutes=1)

@@ -20,7 +20,7 @@ import sys
 import time
 from pathlib import Path
 
-EMPTY = {"deployment": {"resources": []}}
+EMPTY: dict[str, dict[str, list[str]]] = {"deployment": {"resources": []}}
 
 
 def install(folder: Path) -> Path:
