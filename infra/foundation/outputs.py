@@ -31,11 +31,6 @@ class FoundationOutputs:
         return pulumi.Output.from_input(self.runpod).apply(lambda known: (known or {}).get(what) or "")
 
     @property
-    def region(self) -> pulumi.Output[str]:
-        """The store's region."""
-        return self.store.apply(lambda place: str(place["region"]))
-
-    @property
     def owner(self) -> pulumi.Output[str]:
         """`videogen.tag.owner`: whose machines are ours."""
         return self.store.apply(lambda place: tag.owner(Store.model_validate(place)))

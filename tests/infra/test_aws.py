@@ -14,6 +14,7 @@ from tests.doubles.aws.server import AwsServer
 from tests.infra.conftest import Prod
 from videogen import project, tag
 from videogen.stack_outputs import Store, StoreAccess
+from videogen.store import Store as StoreClient
 
 MODELS, OUTPUTS = "videogen-models-123456789012", "videogen-outputs-123456789012"
 
@@ -163,7 +164,11 @@ def test_what_the_operator_may(aws: AwsServer, outputs: dict[str, Any]) -> None:
     access = StoreAccess.model_validate(outputs["storeAccess"])
     s3, sqs, iam = (aws.client(service, access) for service in ("s3", "sqs", "iam"))
 
-    s3.put_object(Bucket=OUTPUTS, Key="receipts/y.json", Body=b"y")
+    place = Store.model_validate(outputs["store"] | {"endpoint": aws.url, "addressing": "path"})
+    store = StoreClient(place, access)
+
+    assert store.put_once(OUTPUTS, "receipts/y.json", b"y")
+    assert not store.put_once(OUTPUTS, "receipts/y.json", b"z")
     s3.put_object(Bucket=MODELS, Key="models/sha256/y", Body=b"y")
     s3.delete_object(Bucket=MODELS, Key="models/sha256/y")
     assert s3.list_objects_v2(Bucket=OUTPUTS, Prefix="receipts/")["KeyCount"] >= 1
