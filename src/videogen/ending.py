@@ -149,7 +149,7 @@ class Ending:
             said = self.receipts.last_word(name)
         except StoreError:
             return None
-        return said[1] if said else None
+        return said[1] if said and not said[0].refused else None  # who was refused its end lived on after it
 
     def _heard(self, name: str) -> bool:
         """Whether its worker may ever have said that it lives."""

@@ -44,6 +44,7 @@ def _end_pod(why: str, code: int, termination: Termination, environment: Mapping
     signs, word = _last_words(why, code, environment)
     if signs is not None:
         signs.say_last(word)
+    told = signs is None
     pause = FIRST_PAUSE_SECONDS
     while not termination.came.is_set():
         refused = pod_end.end_own_pod(environment, ASK_SECONDS)
@@ -51,8 +52,9 @@ def _end_pod(why: str, code: int, termination: Termination, environment: Mapping
             log.info("RunPod took the end of this pod")
         else:
             log.error("RunPod does not end this pod, which costs: %s; `videogen sweep` ends it", refused)
-            if signs is not None:  # the store's clock then knows that it lived until now
-                signs.say_last(word.model_copy(update={"refused": f"end refused: {refused}"}))
+            if signs is not None and not told:  # once: how long ago, says how long it has wanted to end
+                refused = Redaction(redaction.of_environment(environment)).text(refused)
+                told = signs.say_last(word.model_copy(update={"refused": f"end refused: {refused}"}))
         termination.came.wait(pause)
         pause = min(LONGEST_PAUSE_SECONDS, pause * 2)
 

@@ -63,4 +63,4 @@ class LastWord(Schema):
     lived_seconds: float
     """Of its last boot, by its own clock: for people."""
     refused: str = ""
-    """Why its cloud does not end it: somebody else must. Said again while it lives."""
+    """Why its cloud does not end it: somebody else must, and until then it lives on."""

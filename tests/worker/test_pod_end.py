@@ -34,7 +34,7 @@ def until_asked(api: PodApi, one: WorkerProcess, count: int) -> None:
 @pytest.mark.parametrize(
     ("more", "variables", "code", "why"),
     [
-        ({"lease_minutes": 0.05}, {}, 0, "lease over: 0.05 minutes"),
+        ({"lease_minutes": 0.2}, {}, 0, "lease over: 0.2 minutes"),
         ({"idle_minutes": 0.02}, {}, 0, "idle for 0.02 minutes"),
         ({"boot_minutes": 0.03}, {"STANDIN_FAULTS": '[{"name": "slow_start", "seconds": 30}]'}, 1, "not ready within"),
         ({"comfyui_arguments": "--no-such-flag"}, {}, 1, "ComfyUI"),
