@@ -34,7 +34,7 @@ def test_example_explains_each_setting() -> None:
     named = set(re.findall(r"^#?([A-Z]\w+)=", EXAMPLE, re.MULTILINE))
 
     assert read - named == {"VIDEOGEN_PHASE", "VIDEOGEN_COMFYUI_ARGUMENTS"}
-    assert named - read == {"COMPOSE_PROFILES", "COMPOSE_PROJECT_NAME", "HF_TOKEN"}
+    assert named - read == {"COMPOSE_PROFILES", "COMPOSE_PROJECT_NAME", "HF_TOKEN", "RUNPOD_API_KEY"}
 
 
 def test_example_holds_no_secret() -> None:

@@ -276,6 +276,11 @@ def test_a_killed_run_is_swept(office: Office) -> None:
     running.communicate()
     code, out, _ = office.videogen("sweep", "--stack", "phase-c", "--json")
     assert (code, json.loads(out)["findings"][0]["fate"]) == (0, "lives")
+    del office.environment["RUNPOD_API_KEY"]
+    code, out, _ = office.videogen("sweep", "--all", "--json")
+    assert code == 1, "something may live where it cannot look"
+    assert "cannot be asked without a key" in json.loads(out)["alarms"][0]
+    office.environment["RUNPOD_API_KEY"] = office.fake.key
     record = office.s3.file("outputs", "rented/phase-c-1-aa.json")
     record.write_text(json.dumps(json.loads(record.read_text()) | {"boot_minutes": 0.01}))
     pod = office.fake.alive()[0]
