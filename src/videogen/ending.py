@@ -16,6 +16,10 @@ from videogen.pace import Pace
 from videogen.receipts import Receipts
 from videogen.rent_record import RentRecord
 
+_EXACT = Decimal("0.0001")
+_SAME = Decimal("0.001")
+"""Dollars: less than a second of any GPU."""
+
 
 @dataclass(frozen=True)
 class _Cost:
@@ -77,9 +81,11 @@ class Ending:
         price = max(prices, default=Decimal(0))
         seconds = _seconds(machine.started, ended.ended)
         latest = _Cost(ended.ended, price, cost(price, seconds), "ended")
+        bill = self._billed(machine) if price else None
+        if bill is not None and bill > latest.dollars + _SAME:
+            return replace(latest, dollars=bill, basis="billing")  # the price rose when nobody looked
         if len(prices) < 2 and (machine.state == "running" or not price):
             return latest
-        bill = self._billed(machine)
         least = cost(min(prices), seconds) if machine.state == "running" else Decimal(0)
         if bill is not None and bill >= least - CENT:
             return replace(latest, dollars=bill, basis="billing")
@@ -140,9 +146,10 @@ class Ending:
 
     def _billed(self, machine: Machine) -> Decimal | None:
         try:
-            return self.cloud.billed(machine)
+            bill = self.cloud.billed(machine)
         except CloudError:
             return None
+        return bill.quantize(_EXACT) if bill is not None else None
 
     def _last_word(self, name: str) -> datetime | None:
         try:

@@ -374,6 +374,20 @@ def test_a_price_that_changes_is_billed(quick: Quick, price: str) -> None:
     assert_nothing_is_left(quick)
 
 
+def test_a_price_that_rose_when_nobody_looked_is_billed(quick: Quick) -> None:
+    """It changed and changed back: only the bill knows."""
+    quick.fake.fault("price-change", seconds=1000, dollars="9.99")
+    machine = quick.rent()
+    pod = quick.fake.pod(machine.name)
+    quick.fake.clock.advance(3600)
+    pod.prices.append((quick.fake.clock(), Decimal("3.99")))
+    quick.fake.clock.advance(600)
+    quick.renter.end(machine, "destroyed")
+
+    assert [one.basis for one in quick.receipts.values()] == ["billing"]
+    assert_nothing_is_left(quick)
+
+
 def test_a_price_that_changed_unbilled_counts_at_its_highest(quick: Quick) -> None:
     """Without a bill the whole time costs the higher price."""
     quick.fake.fault("price-change", seconds=1000, dollars="9.99")

@@ -125,6 +125,10 @@ def test_no_secret_is_in_an_error(quick: Quick) -> None:
         assert secret not in str(caught.value)
         assert secret not in str(caught.value.__cause__)
 
+    quick.fake.heal()
+    pod, _ = quick.cloud._pod(create(quick).id)
+    assert "the-token" not in repr(pod)
+
 
 @pytest.mark.parametrize("size", [None, 1, 2])
 def test_a_list_is_complete_in_both_shapes(quick: Quick, size: int | None) -> None:
