@@ -144,16 +144,14 @@ def spell(error: InputError) -> str:
 def require_possible(stack: StackSettings, environment: Mapping[str, str]) -> None:
     """Raises `InputError` for a stack that is well written and lacks what only its user can bring."""
     missing = []
-    if stack.settings.cloud == "runpod":
-        if stack.settings.image is None:
-            hint = (
-                "`make publish IMAGE=ghcr.io/YOU/video-gen-worker` builds it, pushes it, and writes it into each phase"
-            )
-            missing.append(
-                Fault(f"Pulumi.{stack.stack}.yaml: videogen:image", "none: a rented worker needs an image", hint)
-            )
-        if not environment.get("RUNPOD_API_KEY"):
-            hint = "console.runpod.io, Settings, API Keys; then `export RUNPOD_API_KEY=…`"
-            missing.append(Fault("environment: RUNPOD_API_KEY", "is missing: nothing can be rented on runpod", hint))
+    if stack.settings.cloud == "runpod" and stack.settings.image is None:
+        hint = "`make publish IMAGE=ghcr.io/YOU/video-gen-worker` builds it, pushes it, and writes it into each phase"
+        missing.append(
+            Fault(f"Pulumi.{stack.stack}.yaml: videogen:image", "none: a rented worker needs an image", hint)
+        )
+    runpod = stack.settings.cloud == "runpod" or stack.settings.runpod_lasting is not None
+    if runpod and not environment.get("RUNPOD_API_KEY"):
+        hint = "console.runpod.io, Settings, API Keys; then `export RUNPOD_API_KEY=…`"
+        missing.append(Fault("environment: RUNPOD_API_KEY", "is missing: nothing can be rented on runpod", hint))
     if missing:
         raise InputError(missing)

@@ -4,8 +4,12 @@ from typing import Any
 
 import pytest
 
+from infra import configuration
 from infra.runpod_terms import RegistryLogin, RunpodTerms
+from infra.settings import StackSettings
 from tests.unit.test_wanted_store import faults, parse
+from videogen.comfyui_source import ComfyuiSource
+from videogen.errors import InputError
 
 TERMS = {
     "through": "rest",
@@ -60,3 +64,11 @@ def test_a_foundation_may_keep_things_on_runpod() -> None:
 def test_what_does_not_fit(values: dict[str, Any], decrypted: dict[str, Any], fault: str) -> None:
     """One fault with its key and, where there is one, its cure; a login is in none."""
     assert faults(decrypted, **values) == [fault]
+
+
+def test_what_lasts_needs_a_key() -> None:
+    """It is asked for before anything is declared, with where it comes from."""
+    stack = StackSettings("prod", parse(runpodLasting=TERMS), ComfyuiSource(), "")
+    with pytest.raises(InputError, match="RUNPOD_API_KEY: is missing"):
+        configuration.require_possible(stack, {})
+    configuration.require_possible(stack, {"RUNPOD_API_KEY": "a-key"})
