@@ -33,7 +33,7 @@ NOWHERE = StoreOutputs(
 
 @dataclass
 class Places:
-    """Where to look, each with the stacks that may rent there; what could not be found out; what need not be."""
+    """Where to look, with the stacks that rent or keep volumes there; what could not be found out; what need not be."""
 
     found: list[tuple[Place, tuple[str, ...]]] = field(default_factory=list)
     alarms: list[str] = field(default_factory=list)
@@ -59,20 +59,20 @@ def places(
     made = Places()
     known: dict[tuple[str, str], tuple[Place, list[str]]] = {}
     for name in stacks:
-        cloud = declared.read(name).cloud
-        for kind in dict.fromkeys((*([cloud] if cloud != declared.NONE else []), *clouds)):
+        wanted = declared.read(name)
+        for kind in dict.fromkeys((*([wanted.cloud] if wanted.cloud != declared.NONE else []), *clouds)):
             try:
                 outputs = store or store_of(name, kind)
                 owner = name if kind == LOCAL else tag.owner(outputs.store)
                 if (kind, owner) not in known:
                     known[kind, owner] = _place(kind, name, outputs, choose), []
-                known[kind, owner][1].append(name)
+                known[kind, owner][1].extend({name, wanted.foundation_stack} - {declared.NONE})
             except VideogenError as error:
                 if every and (why := _unused(name, store)):
                     made.left_out.append(f"{kind} ({name}): not looked at: {_said(error)}; {why}")
                 else:
                     made.alarms.append(f"{kind} ({name}): cannot be looked at: {_said(error)}")
-    made.found = [(place, tuple(names)) for place, names in known.values()]
+    made.found = [(place, tuple(sorted(set(names)))) for place, names in known.values()]
     return made
 
 
@@ -80,7 +80,8 @@ def _place(kind: str, name: str, outputs: StoreOutputs, choose: Choose) -> Place
     store = client(outputs)
     cloud = choose(kind, name, outputs.store)
     shown = f"{kind} ({name})" if kind == LOCAL else kind
-    return Place(shown, cloud, kind, Receipts(project.state(name), store), None if outputs is NOWHERE else store)
+    books = Receipts(project.state(name), store)
+    return Place(shown, cloud, kind, books, None if outputs is NOWHERE else store, whole=kind != LOCAL)
 
 
 def client(outputs: StoreOutputs) -> Store:

@@ -112,6 +112,8 @@ class _Run:
             if renting.owed:
                 unproven = self._ended(renting)
             watched.set()
+            if unproven:  # said here, too, for another error may be on its way
+                self.say(f"{unproven.message}; {unproven.hint}" if unproven.hint else unproven.message)
         paid = self._receipts()
         return Outcome(order.id, result, error, unproven, paid, self.video_seconds, time.monotonic() - began, log)
 

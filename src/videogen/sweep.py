@@ -44,6 +44,8 @@ class Place:
     books: Receipts
     store: Store | None
     """Nothing where it is known that there is none: a foundation on this machine that is down."""
+    whole: bool = True
+    """Whether it has the machines of all stacks of the owner."""
 
 
 Fate = Literal["lives", "ended", "to be ended", "not ended", "closed", "to be closed", "open"]
@@ -130,7 +132,7 @@ class _Sweep:
     def swept(self) -> Swept:
         self.now = self._now()
         self.spent = self._spent()
-        self.rents = {rent.machine: rent for rent in self.spent.open_rents if rent.cloud == self.place.kind}
+        self.rents = {rent.machine: rent for rent in self.spent.open_rents if self._here(rent)}
         listed = self._listed()
         asked = listed is not None  # a cloud that gives no list is not asked for more of them
         volumes, strangers = (self._volumes(), self._strangers()) if asked else ((), ())
@@ -145,6 +147,10 @@ class _Sweep:
         if waiting:
             self._alarm(f"{len(waiting)} receipts of this machine are not in the bucket")
         return Swept(tuple(findings), tuple(self._unattached(volumes)), strangers, tuple(self.alarms))
+
+    def _here(self, rent: RentRecord) -> bool:
+        """Whether its machine would be at this place; this machine's cloud knows one stack at a time."""
+        return rent.cloud == self.place.kind and (self.place.whole or rent.stack in self.stacks)
 
     def _alarm(self, what: str) -> None:
         self.alarms.append(f"{self.place.name}: {what}")

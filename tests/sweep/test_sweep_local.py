@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.doubles import pulumi_double
-from videogen import process, project
+from videogen import places, process, project
 from videogen.clouds import Candidate, Machine, WorkerSpec
 from videogen.clouds.local import LocalCloud
 from videogen.comfyui_source import ComfyuiSource
@@ -23,7 +23,7 @@ from videogen.lease import LeaseTerms
 from videogen.money import Cap
 from videogen.rent_record import RentRecord
 from videogen.secret import Secret
-from videogen.stack_outputs import Store, StoreAccess
+from videogen.stack_outputs import Store, StoreAccess, StoreOutputs
 
 ROOT = project.root()
 IMAGES = ROOT / "tests" / "doubles" / "images"
@@ -182,6 +182,28 @@ def test_a_stack_that_is_named_and_cannot_be_looked_at(house: House) -> None:
 
     assert code == 1
     assert "cannot be looked at" in said["alarms"][0]
+
+
+def test_stacks_of_one_owner_are_looked_at_together(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One place for all phases that share a store, with their foundation, whose volumes are declared there."""
+    monkeypatch.setenv("VIDEOGEN_PROJECT", str(house.folder / "checkout"))
+    monkeypatch.setenv("VIDEOGEN_STATE", str(house.folder / "state"))
+    store = Store(endpoint="http://127.0.0.1:1", region="us-east-1", models="models", outputs="outputs")
+    asked: list[str] = []
+
+    def choose(cloud: str, stack: str, _: Store) -> LocalCloud:
+        asked.append(f"{cloud} for {stack}")
+        return LocalCloud(IMAGES, house.state)
+
+    outputs = StoreOutputs(store=store, storeAccess=KEYS)
+    found = places.places(("dev", "phase-a", "phase-c", "prod"), (), outputs, choose, every=True)
+
+    assert asked == ["local for dev", "runpod for phase-a"]
+    assert [(place.name, stacks) for place, stacks in found.found] == [
+        ("local (dev)", ("dev",)),
+        ("runpod", ("phase-a", "phase-c", "prod")),
+    ]
+    assert [place.whole for place, _ in found.found] == [False, True]
 
 
 def test_which_stacks_must_be_said(house: House) -> None:
