@@ -73,8 +73,8 @@ class Desk:
             "schema": 1, "batch": "walk", "job": job, "worker": {"name": machine, "gpu": "H100-80GB"},
             "outputs": [
                 {"name": "image.png", "frames": 1, "fps": 0},
-                {"name": "video.mp4", "frames": frames, "fps": fps, "node": "save"},
                 {"name": "video-2.mp4", "frames": 999, "fps": fps},
+                {"name": "video.mp4", "frames": frames, "fps": fps, "node": "save"},
             ],
         }  # fmt: skip
         self.store.put_bytes(self.store.outputs, f"outputs/walk/{job}/record.json", json.dumps(record).encode())
@@ -193,7 +193,7 @@ def test_a_cloud_that_does_not_answer(desk: Desk, runpod: FakeRunpod, silence: s
     code, out, err = desk.cost()
     assert code == 1
     assert re.search(r"to date: \$3\.2[2-9] ", out)
-    assert "unknown" in out
+    assert "1 machine rented now: $0.86/h; what else lives is unknown" in out
     assert "runpod: what lives there is not known" in err
 
 

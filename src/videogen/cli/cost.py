@@ -177,8 +177,9 @@ def _show(
         sums.append(f"{made} of finished video: {_money(whole.dollars_per_second, rate, 4)} a second")
     if not spent.is_now:
         sums.append("what lives and what lasts is shown with the month that is now")
-    elif found.machines or not found.unknown:
-        sums.append(f"{counted(len(found.machines), 'machine')} rented now: ${found.dollars_per_hour}/h")
+    else:
+        known = "; what else lives is unknown" if found.unknown else ""
+        sums.append(f"{counted(len(found.machines), 'machine')} rented now: ${found.dollars_per_hour}/h{known}")
     if found.volumes:
         sums.append(f"{counted(len(found.volumes), 'volume')}: ${_cents(found.dollars_per_month)} a month")
     for rows in (_parts(parts, keys, rate), _lives(found), _lasts(found)):
