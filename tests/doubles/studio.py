@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import json
 import os
+import select
 import signal
 import socket
 import sys
@@ -68,11 +69,23 @@ class Lent(StandinProcess):
         return {name: value - self.before[name] for name, value in super().stats().items()}
 
 
+@dataclass(frozen=True)
+class Deaf:
+    """A socket that takes connections and never answers."""
+
+    url: str
+    socket: socket.socket
+
+    def called(self, seconds: float = 60) -> bool:
+        """Waits until somebody calls; whether that was in time."""
+        return bool(select.select([self.socket], [], [], seconds)[0])
+
+
 @contextlib.contextmanager
-def deaf() -> Iterator[str]:
-    """The address of a socket that takes connections and never answers."""
+def deaf() -> Iterator[Deaf]:
+    """Somebody who listens and says nothing."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        yield Deaf(f"http://127.0.0.1:{listening.getsockname()[1]}", listening)
 
 
 def rows(urls: Sequence[str]) -> list[stack_outputs.Worker]:

@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -193,12 +192,12 @@ def test_a_checkout_that_may_not_be_written_shows_what_it_has(desk: Desk) -> Non
 
 def test_ctrl_c_is_heard_while_the_store_is_silent(desk: Desk) -> None:
     """Ctrl-C ends a submit that waits for a store, at once and with code 3."""
-    with studio.deaf() as endpoint:
+    with studio.deaf() as store:
         outputs = json.loads((desk.folder / "outputs.json").read_text())
-        outputs["store"]["endpoint"] = endpoint
+        outputs["store"]["endpoint"] = store.url
         (desk.folder / "outputs.json").write_text(json.dumps(outputs))
         process = desk.start("submit", "walk.yaml", "--outputs", "outputs.json")
-        time.sleep(2.5)  # by now it waits for the store
+        assert store.called()
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=5)
 

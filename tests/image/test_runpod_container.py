@@ -7,11 +7,11 @@ from typing import Any
 
 import httpx
 
+from tests.doubles.docker_engine import docker
 from tests.doubles.runpod import FakeRunpod, fake_runpod
 from tests.doubles.runpod.pod import Pod
 from tests.doubles.s3_server import S3Server
 from tests.doubles.worker_process import fill, manifest_text, settings
-from tests.image.conftest import docker
 from videogen.secret import Secret
 
 TOKEN = Secret("a-token-of-the-tests-0123456789")

@@ -341,10 +341,10 @@ def test_a_worker_that_forgot_its_prompt_renders_it_again(tmp_path: Path, s3: S3
 def test_a_silent_server_is_noticed(tmp_path: Path, s3: S3Server) -> None:
     """A server that takes connections and never answers is lost after the patience, not waited for."""
     what = plan(tmp_path, [1])
-    with studio.deaf() as url:
+    with studio.deaf() as nobody:
         began = time.monotonic()
         with pytest.raises(WorkerLost, match="no worker is left"):
-            run(what, [url], s3.store(), Heard(), waits=Waits(lost=0.5, first_word=0.5, answer=0.5))
+            run(what, [nobody.url], s3.store(), Heard(), waits=Waits(lost=0.5, first_word=0.5, answer=0.5))
     assert time.monotonic() - began < 10
 
 
