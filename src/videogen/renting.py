@@ -76,6 +76,9 @@ class Renting:
                 deadline = time.monotonic() + self.up_ends
                 self.say("stopping: Pulumi ends what it has just rented …")
                 update.interrupt()
+            elif self.stops.hurry.is_set() and not self._answered:
+                self._answered = True
+                self.say("what was rented is being ended; nothing is quicker")
             elif deadline is not None and time.monotonic() > deadline:
                 self.say(f"it did not within {self.up_ends:g} s: killed; the destroy that follows ends what is left")
                 update.kill()
@@ -95,7 +98,7 @@ class Renting:
         Signals do not stop it: the first one is answered, after the second one it goes on by itself and `LeftBehind`
         is raised. Raises `VideogenError` when it fails at last.
         """
-        signals = self.stops.signals
+        signals, self._answered = self.stops.signals, False
         for pause in (*self.pauses, None):
             update = self._started("destroy")
             while update.code() is None:

@@ -82,7 +82,7 @@ def _reasons(known: Known, now: datetime) -> Iterator[str]:
         yield f"its lease of {minutes:g} minutes is over"
     if known.in_state is False and age >= boot + STATE_GRACE:
         yield "no stack knows it"
-    if known.last_word and now - known.last_word[1] >= GRACE:
+    if known.last_word and now - known.last_word[1] >= GRACE and not _lives_anew(known, known.last_word[1]):
         yield f"it wanted to end itself and could not: {known.last_word[0]}"
     if known.dollars_per_hour > 0:
         if known.store_answers and age >= boot and now - (known.heard or known.started + boot) >= SILENCE:
@@ -106,6 +106,11 @@ def _why_it_lives(known: Known, now: datetime) -> str:
     if known.in_state is None:
         return f"{lease}; whether its stack knows it is not known"
     return lease if known.in_state else f"{lease}; it boots, no stack knows it yet"
+
+
+def _lives_anew(known: Known, last_word: datetime) -> bool:
+    """Whether it spoke after its last word: somebody has started it again."""
+    return known.heard is not None and known.heard > last_word
 
 
 def _lease(known: Known) -> float:

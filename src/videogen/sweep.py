@@ -12,6 +12,7 @@ from typing import Literal
 from videogen.clouds import Cloud, Machine, Volume
 from videogen.errors import CloudError, StoreError, VideogenError
 from videogen.money import cost
+from videogen.pace import Pace
 from videogen.pulumi_stack import StackState
 from videogen.receipts import Receipts
 from videogen.rent import Renter
@@ -229,7 +230,7 @@ class _Sweep:
 
     def _closed(self, rent: RentRecord, known: Machine) -> Finding:
         try:
-            Renter(self.place.cloud, self.place.books, by=BY).end(known, "found gone")
+            self._landlord().end(known, "found gone")
         except VideogenError as error:
             self._alarm(f"the rent of {rent.machine} cannot be closed: {error.message}")
             return self._rent(rent, "open", error.message)
@@ -257,11 +258,15 @@ class _Sweep:
         if self.dry_run:
             return self._machine(machine, "to be ended", right.why)
         try:
-            Renter(self.place.cloud, self.place.books, by=BY).end(machine, right.why)
+            self._landlord().end(machine, right.why)
         except VideogenError as error:
             self._alarm(f"{machine.name} has no right to live ({right.why}) and is not ended: {error.message}")
             return self._machine(machine, "not ended", f"{right.why}; {error.message}")
         return self._machine(machine, "ended", right.why)
+
+    def _landlord(self) -> Renter:
+        """Ends in the sweeper's name, by the time that the sweep goes by."""
+        return Renter(self.place.cloud, self.place.books, by=BY, pace=Pace(clock=lambda: self.now))
 
     def _books_on(self, name: str) -> tuple[RentRecord | None, datetime | None, tuple[str, datetime] | None, bool]:
         """Record, last heartbeat, last word, whether there is a receipt; only the record while the store is silent."""

@@ -119,7 +119,7 @@ class Checkout:
             one.end(grace_seconds=0)
 
 
-def soon(condition: Callable[[], object], seconds: float = 20) -> bool:
+def soon(condition: Callable[[], object], seconds: float = 60) -> bool:
     """Whether it comes true in time."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -44,11 +44,11 @@ def test_up_shows_what_it_waits_for(first_up: str) -> None:
 
 
 def test_outputs_are_the_contract(checkout: Checkout) -> None:
-    """The exports are the fields of `StackOutputs`, without a queue, which is not here; its reading end takes them."""
+    """The exports are the fields of `StackOutputs`, without what is not here (queue, RunPod); its reading end takes them."""
     read = stack.read("dev")
 
     fields = {field.alias or name for name, field in StackOutputs.model_fields.items()}
-    assert checkout.outputs().keys() == fields - {"queue"}
+    assert checkout.outputs().keys() == fields - {"queue", "runpod"}
     assert [worker.name[:6] for worker in read.workers] == ["dev-1-", "dev-2-"]
     assert read.tokens.keys() == {worker.name for worker in read.workers}
 

@@ -59,7 +59,7 @@ def names(phase: RentedPhase) -> list[str]:
 def booting(phase: RentedPhase) -> subprocess.Popen[str]:
     """A `pulumi up` whose machine has just been created."""
     running = phase.begin("up", "--yes", "--skip-preview", stack="phase-c")
-    assert soon(lambda: phase.runpod.alive() or running.poll() is not None, seconds=60)
+    assert soon(lambda: phase.runpod.alive() or running.poll() is not None)
     assert phase.runpod.alive(), running.communicate()[0]
     return running
 
@@ -115,15 +115,14 @@ def test_a_month_that_other_stacks_have_spent(phase: RentedPhase) -> None:
 
 
 def test_books_that_nobody_can_read(phase: RentedPhase) -> None:
-    """While the store is down, a preview says that the month is not known, and an `up` rents nothing."""
+    """While the store is down, it is said that the month is not known, and an `up` rents nothing."""
     phase.s3.kill()
-    preview, up = phase.phase("preview"), phase.phase()
+    done = phase.phase()
     phase.s3.start()
 
-    assert preview.returncode == 0, preview.stdout
-    assert "month to date: not known; the cap of a month is $10" in preview.stdout
-    assert up.returncode != 0
-    assert "what the month has cost is not known, so nothing is rented" in up.stdout
+    assert done.returncode != 0
+    assert "month to date: not known; the cap of a month is $10" in done.stdout
+    assert "what the month has cost is not known, so nothing is rented" in done.stdout
     assert phase.runpod.alive() == []
 
 

@@ -70,6 +70,7 @@ def test_a_signal_stops_up_in_order(desk: Desk) -> None:
     sender.join()
 
     assert time.monotonic() - began < 10
+    assert desk.words[2] == "stopping: Pulumi ends what it has just rented …"
     assert "update canceled" in (desk.folder / "log").read_text()
     assert not (desk.folder / "lock").exists()
 

@@ -59,7 +59,7 @@ def test_a_healthy_machine_may_live() -> None:
         (replace(HEALTHY, in_state=False), 25, "no stack knows it"),
         (replace(HEALTHY, heard=START + timedelta(minutes=15)), 25, "silent for 10 min"),
         (replace(HEALTHY, heard=None), 30, "silent for 30 min"),
-        (replace(HEALTHY, last_word=("idle", START)), 2, "it wanted to end itself and could not: idle"),
+        (replace(HEALTHY, heard=START, last_word=("idle", START)), 2, "it wanted to end itself and could not: idle"),
         (
             replace(HEALTHY, spending=Spending(Decimal(50), Decimal(10))),
             30,
@@ -84,7 +84,8 @@ def test_each_reason_to_end(known: Known, minutes: float, why: str) -> None:
         (replace(HEALTHY, heard=START + timedelta(minutes=15.1)), 25),
         (replace(HEALTHY, heard=None), 29.9),
         (replace(HEALTHY, heard=START), 19),
-        (replace(HEALTHY, last_word=("idle", START + timedelta(minutes=28))), 29.9),
+        (replace(HEALTHY, heard=START, last_word=("idle", START + timedelta(minutes=8))), 9.9),
+        (replace(HEALTHY, last_word=("idle", START + timedelta(minutes=8))), 29.9),
         (replace(HEALTHY, spending=Spending(Decimal("99.99"), Decimal("9.99"))), 29),
     ],
 )

@@ -41,6 +41,7 @@ def test_each_machine_without_a_right_is_ended_with_a_receipt(owner: Owner) -> N
     word = LastWord(machine="phase-c-1-asks", why="idle for 15 minutes", code=0, lived_seconds=9, refused="403")
     owner.store.put_bytes("outputs", last_word_key("phase-c-1-asks"), word.model_dump_json(by_alias=True).encode())
     age(owner.s3.file("outputs", last_word_key("phase-c-1-asks")), 5)
+    owner.beat("phase-c-1-asks", 6)
     owner.rented("phase-c-1-good", 30)
     swept = owner.sweep()
 
