@@ -1,40 +1,53 @@
 """Holds a phase's caps against its worst case and what the month has cost."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from infra.provider.wanted import WantedPhase
 from videogen.errors import Stopped, StoreError
 from videogen.forecast import Forecast, forecast
 from videogen.receipts import Receipts
-from videogen.spending import so_far
+from videogen.spending import Spent, so_far
+
+_APART = timedelta(minutes=5)
+"""So far the clock here and the cloud's, which says when a machine was started, may be apart."""
 
 
 def expected(wanted: WantedPhase, receipts: Receipts) -> Forecast:
-    """The forecast with the month's cost; raises `StoreError` when nobody knows it for sure.
-
-    The stack's own living machines are left out of the month: the worst case has each of them, for its whole lease.
-    """
-    spent = receipts.month(datetime.now(UTC))
-    if spent.faults:
-        raise StoreError("; ".join(map(str, spent.faults)))
-    living = sum((so_far(rent, spent.now) for rent in spent.open_rents if rent.stack == wanted.stack), Decimal(0))
-    return forecast(wanted.plan(), spent.dollars - living)
+    """The forecast with the month's cost; raises `StoreError` when nobody knows it for sure."""
+    return _forecast(wanted, _month(receipts))
 
 
-def require_money(wanted: WantedPhase, receipts: Receipts) -> None:
+def require_money(wanted: WantedPhase, receipts: Receipts, began: datetime) -> None:
     """Raises `Stopped` when a cap does not bear the worst case, `StoreError` when that is not known.
 
-    Asks nobody for a phase that sends no bill.
+    What has been spent since `began` on machines of the stack that did not get ready counts as the run's, with the
+    models that each may have loaded. Asks nobody for a phase that sends no bill.
     """
     if not forecast(wanted.plan(), None).bills:
         return
     try:
-        reason = expected(wanted, receipts).refusal()
+        spent = _month(receipts)
     except StoreError as error:
         raise StoreError(
             f"what the month has cost is not known, so nothing is rented: {error.message}",
             error.hint or "the books of what is rented are in the store",
         ) from error
-    if reason:
-        raise Stopped(f"nothing is rented: {reason}", "fewer workers, a shorter lease, or a higher cap")
+    found = _forecast(wanted, spent)
+    failed = [one for one in spent.receipts if one.stack == wanted.stack and one.started >= began - _APART and one.id]
+    traffic = found.traffic / wanted.workers * len(failed)
+    if reason := found.refusal(sum((one.dollars for one in failed), traffic)):
+        raise Stopped(f"nothing more is rented: {reason}", "fewer workers, a shorter lease, or a higher cap")
+
+
+def _month(receipts: Receipts) -> Spent:
+    spent = receipts.month(datetime.now(UTC))
+    if spent.faults:
+        raise StoreError("; ".join(map(str, spent.faults)))
+    return spent
+
+
+def _forecast(wanted: WantedPhase, spent: Spent) -> Forecast:
+    """The stack's own living machines are left out of the month: the worst case has each, for its whole lease."""
+    living = sum((so_far(rent, spent.now) for rent in spent.open_rents if rent.stack == wanted.stack), Decimal(0))
+    return forecast(wanted.plan(), spent.dollars - living)

@@ -4,6 +4,8 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import fields
+from datetime import UTC, datetime
+from functools import partial
 
 from pydantic import TypeAdapter
 
@@ -35,6 +37,10 @@ class Handler:
     )
     made = frozenset(MADE)
 
+    def __init__(self) -> None:
+        self._began = datetime.now(UTC)
+        """The engine's run, as long as which the plugin lives."""
+
     def faults(self, inputs: Plain) -> Mapping[str, str]:
         """The phase was checked before: only what is no input of a worker."""
         return {key: reason for key, reason in faults(WantedWorker, inputs).items() if key in inputs}
@@ -49,8 +55,9 @@ class Handler:
         token = Secret(secrets.token_urlsafe(32))
         landlord = renter(wanted.cloud, wanted.stack, wanted.store, wanted.access)
         spec = wanted.spec(wanted.slot, token)
-        require_money(wanted, landlord.receipts)
-        machine, report = landlord.rent(spec, _prover(wanted, token, call), call.cancelled, call.say)
+        afford = partial(require_money, wanted, landlord.receipts, self._began)
+        afford()
+        machine, report = landlord.rent(spec, _prover(wanted, token, call), call.cancelled, call.say, afford)
         call.made(machine.name, lambda: landlord.end(machine, "the run that rented it failed") is not None)
         return machine.name, _outputs(machine) | {"token": token.reveal(), "boot": _boot(report)}
 

@@ -1,6 +1,7 @@
 """Rents one worker and ends it: nothing is left behind half-made, and every end leaves a receipt."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from videogen.clouds import Cloud, Ended, Machine, WorkerSpec
@@ -29,21 +30,26 @@ class Renter:
         return Ending(self.cloud, self.receipts, self.by, self.pace)
 
     def rent(
-        self, spec: WorkerSpec, prove: Prove[Proof], cancelled: threading.Event, say: Say
+        self,
+        spec: WorkerSpec,
+        prove: Prove[Proof],
+        cancelled: threading.Event,
+        say: Say,
+        again: Callable[[], None] = lambda: None,
     ) -> tuple[Machine, Proof]:
         """A new machine that is proven ready.
 
         First ends what already carries the spec's tag: a rent that died leaves a machine whose token nobody knows. Then
         tries one candidate after the other, each with one machine at most and written down before it is created; waits
         and begins again while none is free. A machine that is dearer than allowed or does not prove itself is ended
-        before the next candidate.
+        before the next candidate, and `again` is asked first: it raises `Stopped` where a cap does not bear one more.
 
         Raises `NoCapacity` when none was free in time, `NotReady` with the workers' own reasons, `Stopped` when a cap
         or a price is in the way, `Interrupted` when `cancelled` is set, `CloudUnknown` when a machine may be there that
         was not found. Before any of these, what was created is ended.
         """
         self._end_leftovers(spec, say)
-        return RentAttempt(self.ending, spec, prove, cancelled, say).run()
+        return RentAttempt(self.ending, spec, prove, cancelled, say, again).run()
 
     def look(self, known: Machine) -> Machine | None:
         """The machine as it is now; nothing when it is gone, and then it has its receipt."""

@@ -54,6 +54,8 @@ class RentAttempt(Generic[Proof]):
     prove: Prove[Proof]
     cancelled: threading.Event
     say: Say
+    again: Callable[[], None] = lambda: None
+    """Asked before each machine after the first; raises `Stopped` where a cap does not bear one more."""
     created: int = 0
     waited: float = 0.0
     tried: set[tuple[str, str | None]] = field(default_factory=set)
@@ -98,6 +100,12 @@ class RentAttempt(Generic[Proof]):
         """A machine of this candidate that is ready; nothing where another one has to be tried."""
         if self.created >= self.spec.rent.creates:
             raise self._given_up()
+        if self.created:
+            try:
+                self.again()
+            except Stopped as error:
+                self.failures.append(error)
+                raise self._given_up() from error
         if reason := self._over_cap(candidate.price if candidate.price is not None else candidate.ceiling):
             self.failures.append(_TooDear(f"{candidate}: {reason}"))
             self.tried.add(_key(candidate))
