@@ -9,7 +9,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PYTEST_ARGS ?=
 IMAGE ?= video-gen-worker
 
-.PHONY: help pulumi setup demo test check unit bench reference lock image image-lock master runpod-sdk clean
+.PHONY: help pulumi setup ready demo test check unit bench reference lock image publish models image-lock master runpod-sdk clean \
+	changed preview comment up queue destroy sweep
 
 help: ## This list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1mmake %-10s\033[0m %s\n", $$1, $$2 } /^## / { printf "\n%s\n", substr($$0, 4) }' Makefile
@@ -24,8 +25,10 @@ test: setup check ## Everything that CI proves.
 
 ## While you work
 
-setup: pulumi .venv/.ready ## The Pulumi CLI if you have none, Python packages (hash-locked), the stack dev.
-	@tools/init_stack.sh dev
+setup: ready ## The Pulumi CLI if you have none, Python packages (hash-locked), the stack dev, or STACKS="…".
+	@for stack in $${STACKS:-dev}; do tools/init_stack.sh "$$stack"; done
+
+ready: pulumi .venv/.ready ## The same without a stack.
 
 check: .venv/.ready ## Style, types, floors.
 	@ruff check .
@@ -50,6 +53,9 @@ lock: .venv/.ready ## Resolves requirements.lock anew.
 image: .venv/.ready ## Builds the worker's image, IMAGE=… (COMFYUI_DIR=… takes your ComfyUI; docs/guides/image.md).
 	@tools/engine.sh python tools/build_image.py --tag $(IMAGE)
 
+publish: .venv/.ready ## Builds it, pushes it to your registry, writes its digest into each phase, IMAGE=ghcr.io/YOU/video-gen-worker
+	@tools/engine.sh python -m tools.publish_image "$(IMAGE)"
+
 master: ## The always-on controller and a ComfyUI in your browser, with Docker (docs/guides/master.md).
 	@tools/master.sh
 
@@ -65,8 +71,38 @@ image-lock: .venv/.ready ## Resolves the images' locks anew, in agreement with r
 	@uv pip compile --quiet --no-header --no-annotate --generate-hashes --upgrade --python-version 3.12 \
 		--constraints requirements.lock -o images/controller/requirements.lock pyproject.toml images/controller/requirements.in
 
+models: pulumi .venv/.ready ## Fills the bucket of the stack STACK=… with the models of PHASE=…, each proven by its hash.
+	@videogen models pin --phase "$$PHASE"
+	@videogen models mirror --phase "$$PHASE" --stack "$$STACK"
+
 clean: ## Removes what can be made again; keeps .videogen/ (state, store) and outputs/ (your videos).
 	@rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+## What the pipelines do (docs/guides/gitops.md); STACK=… names a stack
+
+changed: .venv/.ready ## Says what a merge of everything since the commit BASE=… has to do.
+	@python -m tools.gitops.decide
+
+preview: pulumi .venv/.ready ## Says what it will do, why, and the worst case in dollars; COMMENT=FILE keeps the text.
+	@PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION=false python -m tools.gitops.preview
+
+comment: .venv/.ready ## Puts that text under a pull request on GitHub.
+	@python -m tools.gitops.comment
+
+up: pulumi .venv/.ready ## Makes the stack, if it is new, and brings it up.
+	@tools/init_stack.sh "$$STACK"
+	@PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION=false \
+		pulumi up --stack "$$STACK" --yes --skip-preview --suppress-outputs --non-interactive
+
+queue: pulumi .venv/.ready ## Runs every batch under batches/queue/STACK/ that is not done: up, submit, destroy.
+	@tools/init_stack.sh "$$STACK"
+	@python -m tools.gitops.work_off "$$STACK"
+
+destroy: pulumi .venv/.ready ## Ends everything that the stack rents, and insists.
+	@python -m tools.gitops.end "$$STACK"
+
+sweep: pulumi .venv/.ready ## Ends what has no right to live, on every cloud; fails when anything is unknown.
+	@videogen sweep --all
 
 pulumi:
 	@tools/build_pulumi.sh
