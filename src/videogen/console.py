@@ -58,7 +58,7 @@ class Console:
 
 
 def _rich(stderr: bool) -> RichConsole:
-    made = RichConsole(stderr=stderr, highlight=False, soft_wrap=True)
+    made = RichConsole(stderr=stderr, highlight=False, soft_wrap=True, emoji=False)
     if not made.is_terminal:
         made.width = 250  # a file or a pipe has no width to fit
     return made

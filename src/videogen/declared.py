@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field, ValidationError
 from videogen import project
 from videogen.document import Schema
 from videogen.errors import Fault, InputError
-from videogen.gpu import Offer
+from videogen.gpu import Offer, rentable
 from videogen.lease import LeaseTerms
 from videogen.manifest import PhaseName
 from videogen.money import Cap
@@ -37,8 +37,8 @@ class Declared(Schema):
 
     @property
     def dearest(self) -> Decimal:
-        """The most that an hour of one worker may cost."""
-        return max((offer.dollars_per_hour for offer in self.gpus), default=Decimal(0))
+        """The most that an hour of one worker may cost, on a GPU that the cloud rents out."""
+        return max((offer.dollars_per_hour for offer in rentable(self.cloud, self.gpus)), default=Decimal(0))
 
 
 def read(stack: str) -> Declared:
