@@ -36,9 +36,9 @@ class Handler:
     def faults(self, inputs: Plain) -> Mapping[str, str]:
         """What no cloud could give, what the workflows need that the manifest lacks, what the caps forbid."""
         found = faults(WantedPhase, inputs)
-        if inputs.get("foundationStack") and "store" in found:
+        if inputs.get("foundationStack") and found.keys() & {"store", "access", "workerAccess"}:
             other = inputs["foundationStack"]
-            return {"foundationStack": f"stack {other} has no store yet\nhint: pulumi up --stack {other}"}
+            return {"foundationStack": f"stack {other} has no store for it yet\nhint: pulumi up --stack {other}"}
         if found:  # what is not known yet will be when it is checked again before the create
             return {key: reason for key, reason in found.items() if key in inputs}
         wanted = WantedPhase.model_validate(inputs)

@@ -234,7 +234,7 @@ def test_a_foundation_that_is_not_there(phase: RentedPhase) -> None:
     done = phase.phase("preview")
 
     assert done.returncode != 0
-    assert "stack prod has no store yet\nhint: pulumi up --stack prod" in plainly(done.stdout)
+    assert "stack prod has no store for it yet\nhint: pulumi up --stack prod" in plainly(done.stdout)
     assert done.stdout.partition("Diagnostics:")[2].count("error:") == 1
 
 
