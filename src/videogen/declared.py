@@ -34,6 +34,7 @@ class Declared(Schema):
     lease: LeaseTerms | None = None
     cap: Cap
     manifest: str = "models_manifest.yaml"
+    store: dict[str, object] | None = None
 
     @property
     def dearest(self) -> Decimal:
@@ -60,6 +61,13 @@ def read(stack: str) -> Declared:
         hint = f"`pulumi preview --stack {stack}` says what is wrong, line by line"
         faults = [Fault(f"{name}: {_PREFIX}{_spell(one['loc'])}", one["msg"], hint) for one in error.errors()]
         raise InputError(faults) from None
+
+
+def store_endpoint(stack: str) -> str | None:
+    """Where the store of a stack or of its foundation is, empty for AWS; nothing where no file says it."""
+    wanted = read(stack)
+    place = wanted.store or (read(wanted.foundation_stack).store if wanted.foundation_stack != NONE else None)
+    return str(place.get("endpoint", "")) if place else None
 
 
 def stacks() -> tuple[str, ...]:

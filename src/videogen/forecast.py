@@ -110,16 +110,21 @@ def forecast(plan: Plan, month: Decimal | None) -> Forecast:
     """What a plan can cost; `month` is what the month has cost without the stack's own living machines, if known."""
     offers = rentable(plan.cloud, plan.gpus)
     dearest = max((offer.dollars_per_hour for offer in offers), default=Decimal(0))
-    gigabytes = Decimal(plan.workers * plan.model_bytes) / 10**9
-    charged = _is_aws(plan.store_endpoint) and plan.cloud != "local"
     return Forecast(
         plan,
         offers,
         tuple(offer.gpu for offer in plan.gpus if offer not in offers),
         worst_case(plan.workers, dearest, plan.lease_minutes),
-        _cents(gigabytes * AWS_EGRESS) if charged else Decimal(0),
+        traffic(plan.cloud, plan.workers, plan.model_bytes, plan.store_endpoint),
         month,
     )
+
+
+def traffic(cloud: str, workers: int, model_bytes: int, store_endpoint: str | None) -> Decimal:
+    """Dollars for the models of each worker, once from the store; as far as the store is known to charge."""
+    if cloud == "local" or not _is_aws(store_endpoint):
+        return Decimal(0)
+    return _cents(Decimal(workers * model_bytes) / 10**9 * AWS_EGRESS)
 
 
 def _is_aws(endpoint: str | None) -> bool:

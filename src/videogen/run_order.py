@@ -10,9 +10,11 @@ from pathlib import Path
 from videogen import declared, prepare, project
 from videogen.declared import Declared
 from videogen.errors import InputError
+from videogen.forecast import traffic
 from videogen.lease import LeaseTerms
 from videogen.ledger import Ledger
 from videogen.ledger_rows import JobState
+from videogen.manifest import Manifest
 from videogen.money import CENT, Cap, worst_case
 from videogen.submission import Plan
 
@@ -36,6 +38,8 @@ class RunOrder:
     """The stack's, that of a run as the user lowered it."""
     lease: LeaseTerms | None
     """The stack's, shortened to what the cap pays: so the cap holds even when nobody is left to watch it."""
+    traffic: Decimal
+    """What the models of all workers cost on their way to them, in dollars."""
 
     @property
     def bills(self) -> bool:
@@ -44,9 +48,9 @@ class RunOrder:
 
     @property
     def worst(self) -> Decimal:
-        """The most that its workers can cost, each in its first machine; the models' traffic comes on top."""
+        """The most that it can cost, each worker in its first machine, with the models once to each."""
         minutes = self.lease.total if self.lease else 0
-        return worst_case(self.declared.workers, self.declared.dearest, minutes)
+        return worst_case(self.declared.workers, self.declared.dearest, minutes) + self.traffic
 
     @property
     def environment(self) -> dict[str, str]:
@@ -82,20 +86,30 @@ def order(
         again=again,
     )
     allowed = wanted.cap if cap is None else Cap(run=min(cap, wanted.cap.run), month=wanted.cap.month)
-    lease = _paid(wanted, allowed.run) if wanted.lease and wanted.dearest else wanted.lease
+    traffic = _traffic(stack, wanted, manifest) if wanted.dearest else Decimal(0)
+    lease = _paid(wanted, allowed.run - traffic) if wanted.lease and wanted.dearest else wanted.lease
     now = datetime.now(UTC)
-    return RunOrder(f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}", stack, wanted, plan, allowed, lease)
+    return RunOrder(f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}", stack, wanted, plan, allowed, lease, traffic)
+
+
+def _traffic(stack: str, wanted: Declared, manifest: Manifest) -> Decimal:
+    """As the forecast reckons it, which `pulumi up` holds against the cap together with the rent."""
+    assert wanted.phase
+    models = manifest.select(wanted.phase).models
+    size = sum(model.size or model.estimate or 0 for model in models)
+    return traffic(wanted.cloud, wanted.workers, size, declared.store_endpoint(stack))
 
 
 def _paid(wanted: Declared, cap: Decimal) -> LeaseTerms:
-    """The lease, no longer than the cap pays when every worker costs what it may at most."""
+    """The lease, no longer than the cap pays for rent when every worker costs what it may at most."""
     lease = wanted.lease
     assert lease
-    minutes = int(cap * 60 / (wanted.dearest * wanted.workers)) if wanted.workers else 0
+    minutes = int(max(cap, Decimal(0)) * 60 / (wanted.dearest * wanted.workers)) if wanted.workers else 0
     if minutes >= lease.total:
         return lease
     if minutes <= lease.boot:
-        said = f"${cap.quantize(CENT)} pays {wanted.workers} workers at up to ${wanted.dearest}/h for {minutes} minutes"
+        rent = f"{wanted.workers} workers at up to ${wanted.dearest}/h for {minutes} minutes"
+        said = f"${cap.quantize(CENT)} of rent pays {rent}"
         raise InputError.of("--cap", f"{said}, a boot may take {lease.boot:g}", "a higher cap, or a smaller stack")
     return LeaseTerms(total=minutes, idle=min(lease.idle, minutes), boot=lease.boot)
 

@@ -44,13 +44,13 @@ def ordered(stack: str, cap: str | None = None) -> RunOrder:
 
 
 def test_a_cap_shortens_the_lease_to_what_it_pays() -> None:
-    """Two workers at up to $5.10/h: $8 pays 47 minutes, and so long is the lease that each of them gets."""
+    """Two workers at up to $5.10/h and a cent of traffic: $8 pays 47 minutes, and so long is the lease of each."""
     whole, capped = ordered("phase-c"), ordered("phase-c", "8")
     assert whole.lease
     assert capped.lease
 
-    assert (whole.lease.total, whole.worst, whole.cap.run) == (480, Decimal("81.60"), Decimal(110))
-    assert (capped.lease.total, capped.worst, capped.cap.run) == (47, Decimal("7.99"), Decimal(8))
+    assert (whole.lease.total, whole.worst, whole.cap.run) == (480, Decimal("81.61"), Decimal(110))
+    assert (capped.lease.total, capped.worst, capped.cap.run) == (47, Decimal("8.00"), Decimal(8))
     assert capped.environment == {
         "VIDEOGEN_RUN": capped.id,
         "VIDEOGEN_BATCH": "demo-short",
@@ -64,10 +64,19 @@ def test_a_cap_above_the_stacks_own_changes_nothing() -> None:
     assert ordered("phase-c", "500").cap.run == Decimal(110)
 
 
+def test_the_models_way_is_paid_by_the_cap_too() -> None:
+    """From AWS it is a price a gigabyte for each worker, from a store that takes nothing it is nothing."""
+    text = (project.root() / "Pulumi.prod.yaml").read_text()
+    charged = ordered("phase-c", "8").traffic
+    (project.root() / "Pulumi.prod.yaml").write_text(text.replace('endpoint: ""', 'endpoint: "https://r2.example.com"'))
+
+    assert (charged, ordered("phase-c", "8").traffic) == (Decimal("0.01"), Decimal(0))
+
+
 def test_a_cap_that_pays_no_work_is_refused() -> None:
     """The error says what the sum pays."""
     with pytest.raises(
-        InputError, match=r"\$2.00 pays 2 workers at up to \$5.1.?/h for 11 minutes, a boot may take 20"
+        InputError, match=r"\$1.99 of rent pays 2 workers at up to \$5.1.?/h for 11 minutes, a boot may take 20"
     ):
         ordered("phase-c", "2")
 

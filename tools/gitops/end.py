@@ -22,6 +22,7 @@ def main() -> int:
             return 0
         log = project.state(stack) / "destroy.log"
         log.parent.mkdir(parents=True, exist_ok=True)
+        _free(stack, log, console)
         Renting(stack, log, {}, Stops(), console.say).destroy()
     except VideogenError as error:
         console.error(error)

@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ import yaml
 from infra import configuration
 from tools.gitops import checkout, waiting
 from tools.gitops.words import BatchPreview, StackPreview, comment
-from videogen import project, redaction
+from videogen import declared, project, redaction
 from videogen.console import Console
 from videogen.declared import NONE
 from videogen.errors import InputError, VideogenError
@@ -119,7 +118,7 @@ def _expected(stack: str) -> Forecast:
         lease_minutes=wanted.lease.total,
         cap=wanted.cap,
         model_bytes=sum(model.size or model.estimate or 0 for model in models),
-        store_endpoint=_endpoint(wanted.foundation_stack or stack),
+        store_endpoint=declared.store_endpoint(stack),
     )
     return forecast(plan, None)
 
@@ -135,20 +134,13 @@ def _spelled(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _endpoint(stack: str) -> str | None:
-    """Where the store of a stack is by its file; empty: AWS."""
-    store = yaml.safe_load(_clear(stack)["videogen:store"])
-    return None if store == NONE else str(store["endpoint"])
-
-
 def _batch(path: Path, stack: str, *, changed: bool, asking: bool) -> BatchPreview:
     shown = project.shown(path)
     try:
         found = waiting.look(path, stack, ask=asking)
-        traffic = _expected(stack).traffic if found.order.bills else Decimal(0)
     except InputError as error:
         return BatchPreview(shown, stack, changed=changed, fault=error.message)
-    jobs, worst = len(found.order.plan.jobs), found.order.worst + traffic
+    jobs, worst = len(found.order.plan.jobs), found.order.worst
     return BatchPreview(shown, stack, jobs, found.open_jobs, worst, changed, doubt=found.doubt)
 
 

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 from pathlib import Path
 
-from videogen import declared, places, run_order
+from videogen import places, run_order
 from videogen.collect import RECORD, job_prefix
-from videogen.declared import Declared
 from videogen.errors import VideogenError
 from videogen.money import CENT
 from videogen.run_order import RunOrder
@@ -29,16 +28,23 @@ class Waiting:
     """Why the bucket, which was asked, did not say."""
 
 
-def cap(wanted: Declared, minutes: float) -> Decimal:
-    """The stack's cap of a run, lowered to what renting for so many minutes can cost; `videogen run` keeps both."""
+def cap(found: RunOrder, minutes: float) -> Decimal:
+    """The cap of a run, lowered to what renting for so many minutes can cost; the run's lease becomes no longer."""
+    wanted = found.declared
     pays = (wanted.dearest * wanted.workers * Decimal(minutes) / 60).quantize(CENT, ROUND_DOWN)
-    return min(wanted.cap.run, pays) if wanted.dearest else wanted.cap.run
+    return min(found.cap.run, pays + found.traffic) if found.bills else found.cap.run
+
+
+def ordered(path: Path, stack: str, minutes: float) -> RunOrder:
+    """What `videogen run` shall do with a batch in so many minutes; raises `InputError` with its faults."""
+    whole = run_order.order(path, stack, cap=None, again=False, retry_failed=False, folder=None)
+    lowered = cap(whole, minutes)
+    return run_order.order(path, stack, cap=lowered, again=False, retry_failed=False, folder=None)
 
 
 def look(path: Path, stack: str, *, ask: bool) -> Waiting:
     """A batch and its order; raises `InputError` with its faults. `ask`: look into the bucket, too."""
-    lowered = cap(declared.read(stack), MINUTES)
-    order = run_order.order(path, stack, cap=lowered or None, again=False, retry_failed=False, folder=None)
+    order = ordered(path, stack, MINUTES)
     if not ask:
         return Waiting(path, order, None)
     try:

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from tools.gitops import checkout, waiting
-from videogen import declared, project
+from videogen import project
 from videogen.console import Console
 from videogen.errors import InputError, Stopped, VideogenError
 
@@ -26,7 +26,7 @@ def main() -> int:
         found = checkout.batches(stack)
         console.say(f"{stack}: in its queue {', '.join(path.name for path in found) or 'is nothing'}")
         for path in found:
-            code = _run(path, stack, (ends - time.monotonic()) / 60)
+            code = _run(path, stack, (ends - time.monotonic()) / 60, console)
             worst = max(worst, code)
             if code == Stopped.exit_code:
                 break
@@ -36,11 +36,15 @@ def main() -> int:
     return worst
 
 
-def _run(path: Path, stack: str, minutes: float) -> int:
+def _run(path: Path, stack: str, minutes: float, console: Console) -> int:
     """One run, that rents no longer than the minutes that are left."""
-    cap = waiting.cap(declared.read(stack), minutes)
-    if cap <= 0:
+    if minutes < 1:
         raise Stopped(f"{path.name} and what comes after it wait: the pipeline's time is over", "run the job again")
+    try:
+        cap = waiting.ordered(path, stack, minutes).cap.run
+    except InputError as error:  # the other batches are none the worse for it
+        console.error(error)
+        return error.exit_code
     words = ["videogen", "run", str(path), "--stack", stack, "--cap", str(cap), "--yes"]
     return subprocess.run(words, cwd=project.root(), stdin=subprocess.DEVNULL, check=False).returncode
 
