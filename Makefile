@@ -54,7 +54,7 @@ image: .venv/.ready ## Builds the worker's image, IMAGE=… (COMFYUI_DIR=… tak
 	@tools/engine.sh python tools/build_image.py --tag $(IMAGE)
 
 publish: .venv/.ready ## Builds it, pushes it to your registry, writes its digest into each phase, IMAGE=ghcr.io/YOU/video-gen-worker
-	@tools/engine.sh python -m tools.publish_image "$(IMAGE)"
+	@tools/engine.sh python tools/publish_image.py "$(IMAGE)"
 
 master: ## The always-on controller and a ComfyUI in your browser, with Docker (docs/guides/master.md).
 	@tools/master.sh

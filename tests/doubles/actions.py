@@ -137,7 +137,7 @@ class _Job:
         return done
 
     def _bash(self, command: str, own: Mapping[str, str], seconds: float) -> bool:
-        github = {"CI": "true", "GITHUB_REPOSITORY": self.contexts["github"]["repository"]}
+        github = {"CI": "true", "GITHUB_ACTIONS": "true", "GITHUB_REPOSITORY": self.contexts["github"]["repository"]}
         log = self.work.parent / "log"
         with log.open("w") as said:
             process = subprocess.Popen(

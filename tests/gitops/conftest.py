@@ -90,6 +90,11 @@ class Hosted:
         assert not faults
         return {receipt.machine: receipt for receipt in found}
 
+    def relocked(self, user: str, host: str) -> None:
+        """The lock that a killed Pulumi left, as if it had run elsewhere."""
+        (lock,) = Path(self.backend.removeprefix("file://"), ".pulumi/locks").rglob("*.json")
+        lock.write_text(json.dumps(json.loads(lock.read_text()) | {"username": user, "hostname": host}))
+
     def git(self, *words: str) -> str:
         """What git says."""
         who = ["-c", "user.name=n", "-c", "user.email=e@example.org", "-c", "init.defaultBranch=main"]

@@ -115,17 +115,19 @@ def test_a_pull_request_is_told_what_it_will_do(hosted: Hosted) -> None:
 def test_a_machine_that_dies_leaves_what_the_button_ends(hosted: Hosted) -> None:
     """The next merge renders the new batch alone; its runner dies over it; the sweep knows the worker; the button ends it.
 
-    The batch that is done is looked at, and nothing is rented for it.
+    The batch that is done is looked at, and nothing is rented for it. The dead runner's lock is no hindrance.
     """
     hosted.actions.lost = lambda said: "worker-1: created" in said
     died = hosted.merged({f"{QUEUE}/run.yaml": RUN})
     hosted.actions.lost = lambda _said: False
     left = hosted.runpod.alive()
+    hosted.relocked("runner", "runnervm-elsewhere")
     pressed = hosted.pressed("phase-c")
     dollars = sum((receipt.dollars for receipt in hosted.receipts().values()), Decimal(0))
 
     assert died.results["queue (phase-c)"] == "lost"
     assert len(left) == 1
+    assert "the lock of runner@runnervm-elsewhere" in pressed.log
     assert pressed.results == {"destroy": "success"}, pressed.log
     assert [step.split(": ")[1] for step in pressed.steps] == ["make ready", "make destroy", "make sweep"]
     assert hosted.runpod.alive() == []
