@@ -1,41 +1,14 @@
 """A queue is worked off batch by batch; `videogen` is a small program that says how it was called."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.gitops.conftest import ROOT
 from tools.gitops import checkout, waiting
-from videogen import project
-
-ROOT = project.root()
-BATCH = (ROOT / "batches/demo-short.yaml").read_text()
-VIDEOGEN = """#!/bin/sh
-echo "videogen $*"
-exit "$(cat "$(dirname "$2")/../code.$(basename "$2")" 2>/dev/null || echo 0)"
-"""
-
-
-@pytest.fixture
-def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A checkout whose phase-c has small models that are pinned, and two batches in its queue."""
-    for name in ("workflows", "templates", "Pulumi.yaml", "models_manifest.yaml", "models_manifest.dev.yaml"):
-        (tmp_path / name).symlink_to(ROOT / name)
-    for path in ROOT.glob("Pulumi.?*.yaml"):
-        text = path.read_text().replace("manifest: models_manifest.yaml", "manifest: models_manifest.dev.yaml")
-        (tmp_path / path.name).write_text(text)
-    queue = tmp_path / "batches/queue/phase-c"
-    shutil.copytree(ROOT / "batches/inputs", queue / "inputs")
-    for name in ("a", "b"):
-        (queue / f"{name}.yaml").write_text(BATCH.replace("demo-short", name))
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin/videogen").write_text(VIDEOGEN)
-    (tmp_path / "bin/videogen").chmod(0o755)
-    monkeypatch.setenv("VIDEOGEN_PROJECT", str(tmp_path))
-    return tmp_path
 
 
 def worked_off(folder: Path, stack: str) -> "subprocess.CompletedProcess[str]":

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from infra import configuration
+from infra.settings import StackSettings
 from tools.gitops import checkout, waiting
 from tools.gitops.words import BatchPreview, StackPreview, comment
 from videogen import declared, project, redaction
@@ -26,6 +27,7 @@ from videogen.redaction import Redaction
 
 _SECONDS = 300.0
 _QUIET = ("same", "read", "refresh")
+_KEYS_OF_THE_MERGE = {"RUNPOD_API_KEY": "the merge has it, whoever previews"}
 _NO_SECRETS = "Pulumi was not asked: this run has no secrets, as for a change from a fork. The merge will ask it."
 
 
@@ -104,7 +106,7 @@ def _steps(told: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _expected(stack: str) -> Forecast:
     """The forecast of a phase from its file alone; the month is not known here. Raises `InputError`."""
-    wanted = configuration.read(stack, project.root(), _clear(stack), {}).settings
+    wanted = _declared(stack).settings
     if wanted.phase is None or wanted.cloud is None or wanted.lease is None:
         raise InputError.of(f"stack {stack}", "rents nothing")
     models = project.read_manifest(project.root() / wanted.manifest).select(wanted.phase).models
@@ -123,6 +125,10 @@ def _expected(stack: str) -> Forecast:
     return forecast(plan, None)
 
 
+def _declared(stack: str) -> StackSettings:
+    return configuration.read(stack, project.root(), _clear(stack), {})
+
+
 def _clear(stack: str) -> dict[str, str]:
     """A stack's file as Pulumi hands it over; what is encrypted in it counts as not there."""
     written: dict[str, Any] = yaml.safe_load(project.read(project.root() / f"Pulumi.{stack}.yaml"))["config"]
@@ -137,6 +143,7 @@ def _spelled(value: Any) -> str:
 def _batch(path: Path, stack: str, *, changed: bool, asking: bool) -> BatchPreview:
     shown = project.shown(path)
     try:
+        configuration.require_possible(_declared(stack), _KEYS_OF_THE_MERGE)
         found = waiting.look(path, stack, ask=asking)
     except InputError as error:
         return BatchPreview(shown, stack, changed=changed, fault=error.message)
