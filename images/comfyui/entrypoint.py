@@ -35,6 +35,7 @@ from videogen import (
     lease_keeping,
     manifest,
     model_paths,
+    pod_end,
     port,
     process_group,
     redaction,
@@ -214,7 +215,11 @@ def heartbeat(worker: str, board: StatusBoard) -> Heartbeat:
     """What the bucket may know of a worker that lives."""
     now = board.status()
     return Heartbeat(
-        machine=worker, state=now.state, idle_seconds=now.idle_seconds, lease_seconds_left=now.lease_seconds_left
+        machine=worker,
+        id=pod_end.own_id(os.environ),
+        state=now.state,
+        idle_seconds=now.idle_seconds,
+        lease_seconds_left=now.lease_seconds_left,
     )
 
 

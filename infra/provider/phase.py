@@ -8,11 +8,10 @@ from infra.provider.clouds import books, renter
 from infra.provider.engine import Call
 from infra.provider.properties import Plain
 from infra.provider.wanted import WantedPhase, faults
-from videogen.clouds import Candidate, Machine
+from videogen.clouds import Candidate
 from videogen.clouds.choose import choose
 from videogen.errors import CloudError, CloudUnknown, InputError, NoCapacity, StoreError
 from videogen.forecast import Forecast, forecast
-from videogen.rent_record import RentRecord
 from videogen.runpod_api import Denied
 from videogen.secret import Secret
 from videogen.stack_outputs import Store, StoreAccess
@@ -85,29 +84,9 @@ class Handler:
             call.warn(f"nothing of this stack lives; which receipts are missing is not known: {error.message}")
             return
         for record in rents:
-            if (record.stack, record.cloud) == (state["stack"], state["cloud"]):
-                landlord.end(_of(record), "found gone")
-
-
-def _of(record: RentRecord) -> Machine:
-    """The machine of a rent, as far as it was written down."""
-    return Machine(
-        name=record.machine,
-        cloud=record.cloud,
-        stack=record.stack,
-        slot=record.slot,
-        phase=record.phase,
-        gpu=record.gpu,
-        dollars_per_hour=record.dollars_per_hour,
-        started=record.rented,
-        state="running",
-        url="",
-        agent="",
-        log="",
-        id=record.id,
-        place=record.place,
-        lease_minutes=record.lease_minutes,
-    )
+            mine = (record.stack, record.cloud) == (state["stack"], state["cloud"])
+            if mine and not landlord.closed(record):
+                call.warn(f"{record.machine} is not there, its receipt is yet to come: `videogen sweep` writes it")
 
 
 def _look_ahead(wanted: WantedPhase) -> tuple[Forecast, tuple[str, ...]]:

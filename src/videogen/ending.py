@@ -1,7 +1,8 @@
 """The end of a machine, and the receipt that it leaves.
 
-Whoever ended a machine knows from the cloud when. Where it was found gone, or its price has changed, the cloud's bill
-is asked, then the worker's last word; and where neither helps, it counts until the latest possible end.
+Whoever ended a machine knows from the cloud when. Where it was found gone, or its price has changed, only the cloud's
+bill knows what it cost: the receipt waits for it, a day at most. Without a bill the worker's last word counts, and
+where there is none, the latest possible end.
 """
 
 from dataclasses import dataclass, field, replace
@@ -21,14 +22,24 @@ _SAME = Decimal("0.001")
 """Dollars: less than a second of any GPU."""
 
 
+BILL_SETTLED = timedelta(hours=2)
+"""So long after an end the bill has all of it: clouds count by the hour."""
+BILL_PATIENCE = timedelta(days=1)
+"""So long a receipt waits for a bill."""
+
+
 @dataclass(frozen=True)
 class _Cost:
-    """What a machine cost, until when, and what that rests on."""
+    """What a machine cost, until when, and what that rests on, as long as no bill says better."""
 
     ended: datetime
     dollars_per_hour: Decimal
     dollars: Decimal
-    basis: Literal["ended", "last word", "billing", "at the latest"]
+    basis: Literal["ended", "last word", "at the latest"]
+    least: Decimal = Decimal(0)
+    """What it has cost for certain; a bill of less is not whole yet."""
+    doubt: Decimal | None = Decimal(0)
+    """How much less it may have cost; nothing: only a bill knows."""
 
 
 @dataclass(frozen=True)
@@ -52,16 +63,24 @@ class Ending:
         self.end(known, "found ended" if found else "found gone")
         return None
 
-    def end(self, known: Machine, why: str) -> Ended | None:
+    def end(self, known: Machine, why: str, *, proven: bool = False) -> Ended | None:
         """Ends a machine, or finds it gone, and writes its receipt, once; returns what the cloud said of the end.
 
-        Raises `CloudUnknown` when the machine is not proven gone; then there is no receipt.
+        Raises `CloudUnknown` when the machine is not proven gone; then there is no receipt. Neither is there one yet
+        where only a bill to come knows what it cost, nor for a machine of which nobody knows the cloud's own name and
+        that no list shows: it may be hidden or on its way, unless the caller has `proven` that it is not.
         """
         record = self._record(known.name)
         known = self._with_id(known, record)
         ended = self.cloud.end(known.name, why=why, by=self.by, known=known)
+        if ended is None and record and record.unbilled:
+            self._ask_again(known, record.unbilled)
+            return None
+        if ended is None and not (proven or known.id or not known.dollars_per_hour):
+            return None
         found = self._seen(known, ended, record) if ended else self._gone(known, record)
-        self.receipts.keep(self._receipt(ended.machine if ended else known, record, found, why))
+        machine = ended.machine if ended else known
+        self._close(machine, record, found, self._receipt(machine, record, found, why))
         return ended
 
     def nothing_came_of(self, record: RentRecord, why: str) -> None:
@@ -73,44 +92,61 @@ class Ending:
         free = _Cost(record.rented, record.dollars_per_hour, Decimal(0), "ended")
         self.receipts.keep(self._receipt(machine, record, free, why))
 
+    def _close(self, machine: Machine, record: RentRecord | None, found: _Cost, receipt: Receipt) -> None:
+        """Writes the receipt; where only the bill can know, and is not there yet, the rent stays open for it."""
+        bill = self._billed(machine) if receipt.dollars_per_hour and machine.id else None
+        whole = bill is not None and bill >= found.least - CENT
+        if bill is not None and whole and (found.doubt != 0 or abs(bill - found.dollars) > _SAME):
+            self.receipts.keep(_by_bill(receipt, bill))
+        elif record is None or not machine.id or (found.doubt is not None and found.doubt < CENT):
+            self.receipts.keep(receipt)
+        else:
+            try:
+                self.receipts.open(record.model_copy(update={"id": machine.id, "unbilled": receipt}))
+            except StoreError:  # it stays open all the same, and whoever looks next finds the machine gone
+                return
+
+    def _ask_again(self, known: Machine, receipt: Receipt) -> None:
+        """Whether the bill knows by now what a machine cost."""
+        bill = self._billed(replace(known, started=receipt.started))
+        waited = self.pace.clock() - receipt.ended
+        if bill is not None and waited >= BILL_SETTLED:
+            self.receipts.keep(_by_bill(receipt, bill))
+        elif waited >= BILL_PATIENCE:
+            self.receipts.keep(receipt)
+
     def _seen(self, known: Machine, ended: Ended, record: RentRecord | None) -> _Cost:
         """Of a machine that was there until it was ended here."""
-        machine = ended.machine
+        machine, seen = ended.machine, ended.seen or ended.machine.started
         first = record.dollars_per_hour if record and record.id else known.dollars_per_hour
         prices = {price for price in (first, machine.dollars_per_hour) if price}
         price = max(prices, default=Decimal(0))
-        seconds = _seconds(machine.started, ended.ended)
-        latest = _Cost(ended.ended, price, cost(price, seconds), "ended")
-        bill = self._billed(machine) if price else None
-        if bill is not None and bill > latest.dollars + _SAME:
-            return replace(latest, dollars=bill, basis="billing")  # the price rose when nobody looked
-        if len(prices) < 2 and (machine.state == "running" or not price):
-            return latest
-        least = cost(min(prices), seconds) if machine.state == "running" else Decimal(0)
-        if bill is not None and bill >= least - CENT:
-            return replace(latest, dollars=bill, basis="billing")
+        dollars = cost(price, _seconds(machine.started, ended.ended))
+        least = cost(min(prices, default=Decimal(0)), _seconds(machine.started, seen))
+        if not price:
+            return _Cost(ended.ended, price, dollars, "ended")
+        if len(prices) == 1 and machine.state == "running" and (record is None or record.id):
+            return _Cost(ended.ended, price, dollars, "ended", least, dollars - least)
         word = self._last_word(machine.name) if machine.state == "exited" else None
         if word is not None and machine.started <= word <= ended.ended:
-            return _Cost(word, price, cost(price, _seconds(machine.started, word)), "last word")
-        return replace(latest, basis="at the latest")
+            return _Cost(word, price, cost(price, _seconds(machine.started, word)), "last word", doubt=None)
+        least = least if machine.state == "running" else Decimal(0)
+        return _Cost(ended.ended, price, dollars, "at the latest", least, None)
 
     def _gone(self, known: Machine, record: RentRecord | None) -> _Cost:
         """Of a machine that was not there any more."""
         price = known.dollars_per_hour or (record.dollars_per_hour if record else Decimal(0))
-        word = self._last_word(known.name)
-        now = max(self.pace.clock(), known.started)
-        until = max(known.started, word) if word else now
-        counted = cost(price, _seconds(known.started, until))
-        if price and known.id and (bill := self._billed(known)) is not None and (not word or bill >= counted - CENT):
-            if not word:
-                until = min(now, known.started + timedelta(hours=float(bill / price)))
-            return _Cost(until, price, bill, "billing")
-        if word:
-            return _Cost(until, price, counted, "last word")
-        if price and not known.id and not self._heard(known.name):
+        word, heard = self._last_word(known.name), self._heard(known.name)
+        if price and not known.id and not word and heard is None:
             # No list ever showed it, no worker of it ever spoke: its create has failed.
             return _Cost(known.started, price, Decimal(0), "ended")
-        return _Cost(until, price, counted, "at the latest")
+        now = max(self.pace.clock(), known.started)
+        until = max(known.started, word) if word else now
+        dollars = cost(price, _seconds(known.started, until))
+        least = cost(price, _seconds(known.started, min(now, max(word or known.started, heard or known.started))))
+        return _Cost(
+            until, price, dollars, "last word" if word else "at the latest", least, None if price else Decimal(0)
+        )
 
     def _receipt(self, machine: Machine, record: RentRecord | None, found: _Cost, why: str) -> Receipt:
         return Receipt(
@@ -135,8 +171,13 @@ class Ending:
         )
 
     def _with_id(self, known: Machine, record: RentRecord | None) -> Machine:
-        """A machine of which nobody remembers the cloud's own name may have it in the books."""
-        return replace(known, id=record.id) if record and record.id and not known.id else known
+        """A machine of which nobody remembers the cloud's own name may have it in the books, or say it itself."""
+        if known.id or not known.dollars_per_hour:
+            return known
+        try:
+            return replace(known, id=(record.id if record else "") or self.receipts.cloud_id(known.name))
+        except StoreError:
+            return known
 
     def _record(self, name: str) -> RentRecord | None:
         try:
@@ -158,12 +199,21 @@ class Ending:
             return None
         return said[1] if said and not said[0].refused else None  # who was refused its end lived on after it
 
-    def _heard(self, name: str) -> bool:
-        """Whether its worker may ever have said that it lives."""
+    def _heard(self, name: str) -> datetime | None:
+        """When its worker last said that it lives; nothing: never. Where that cannot be known, it was just now."""
         try:
-            return self.receipts.heartbeat(name) is not None
+            return self.receipts.heartbeat(name)
         except StoreError:
-            return True
+            return self.pace.clock()
+
+
+def _by_bill(receipt: Receipt, bill: Decimal) -> Receipt:
+    """The same with what the cloud takes; nobody saw the end of what is known at the latest, so the bill tells it."""
+    update: dict[str, object] = {"dollars": bill, "basis": "billing"}
+    if receipt.basis == "at the latest" and receipt.dollars_per_hour:
+        lived = min(receipt.seconds, float(bill / receipt.dollars_per_hour * 3600))
+        update |= {"seconds": lived, "ended": receipt.started + timedelta(seconds=lived)}
+    return receipt.model_copy(update=update)
 
 
 def _seconds(begin: datetime, end: datetime) -> float:

@@ -87,7 +87,7 @@ def living(spent: Spent, clouds: Mapping[str, Callable[[], Cloud]]) -> Living:
             in_books=True,
         )
         for rent in spent.open_rents
-        if rent.machine not in machines
+        if rent.machine not in machines and not rent.unbilled
     ]
     return Living(tuple(sorted(found, key=lambda one: (one.since, one.machine))), tuple(volumes), tuple(unknown))
 

@@ -23,6 +23,11 @@ def is_pod(environment: Mapping[str, str]) -> bool:
     return bool(environment.get("RUNPOD_POD_ID"))
 
 
+def own_id(environment: Mapping[str, str]) -> str:
+    """RunPod's name for the pod of this environment; empty where it is none."""
+    return environment.get("RUNPOD_POD_ID", "")
+
+
 def end_own_pod(environment: Mapping[str, str], seconds: float) -> str | None:
     """Asks RunPod to end the pod of this environment for good; nothing once RunPod took that, else why not.
 

@@ -18,7 +18,7 @@ from videogen.disk import written
 from videogen.document import Schema
 from videogen.errors import Fault, ObjectMissing, StoreError
 from videogen.money import Receipt
-from videogen.rent_record import LastWord, RentRecord
+from videogen.rent_record import Heartbeat, LastWord, RentRecord
 from videogen.spending import Spent
 from videogen.store import Store, heartbeat_key, last_word_key, receipt_key, rent_record_key
 
@@ -112,6 +112,11 @@ class Receipts:
         self.send()
         return True
 
+    def receipt(self, machine: str) -> bool:
+        """Whether a machine has one, in the bucket or on this machine; raises `StoreError`."""
+        here = (self._folder / f"{machine}.json").exists()
+        return here or self._store.head(self._store.outputs, receipt_key(machine)) is not None
+
     def waits(self, machine: str) -> Path | None:
         """A machine's receipt, if it is not in the bucket yet."""
         path = self._folder / f"{machine}.json"
@@ -143,6 +148,13 @@ class Receipts:
         """When a worker last said that it lives, by the store's clock; nothing when never. Raises `StoreError`."""
         found = self._store.head(self._store.outputs, heartbeat_key(machine))
         return found.modified if found else None
+
+    def cloud_id(self, machine: str) -> str:
+        """The cloud's own name for a machine, as its worker says it; empty where it does not. Raises `StoreError`."""
+        try:
+            return self._get(heartbeat_key(machine), Heartbeat).id
+        except ObjectMissing:
+            return ""
 
     def month(self, now: datetime, month: str | None = None) -> Spent:
         """What a month, such as `2026-11`, has cost by `now` in all stacks; none named: the one that is now.

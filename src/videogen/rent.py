@@ -55,12 +55,14 @@ class Renter:
         """The machine as it is now; nothing when it is gone, and then it has its receipt."""
         return self.ending.look(known)
 
-    def end(self, known: Machine, why: str) -> Ended | None:
-        """Ends a machine, or finds it gone, and writes its receipt, once; returns what the cloud said of the end.
+    def end(self, known: Machine, why: str, *, proven: bool = False) -> Ended | None:
+        """Ends a machine, or finds it gone, and writes its receipt, once; see `videogen.ending.Ending.end`."""
+        return self.ending.end(known, why, proven=proven)
 
-        Raises `CloudUnknown` when the machine is not proven gone; then there is no receipt.
-        """
-        return self.ending.end(known, why)
+    def closed(self, record: RentRecord) -> bool:
+        """Whether an open rent is closed now, because its machine is gone; else `videogen sweep` has the last word."""
+        self.end(_of(record), "found gone")
+        return self.receipts.receipt(record.machine)
 
     def _end_leftovers(self, spec: WorkerSpec, say: Say) -> None:
         left = {machine.name: machine for machine in self.cloud.machines(spec.stack) if machine.slot == spec.slot}
@@ -84,8 +86,12 @@ class Renter:
         """
         if not record.id:
             return None
-        known = Machine(
-            record.machine, record.cloud, record.stack, record.slot, record.phase, record.gpu,
-            record.dollars_per_hour, record.rented, "running", "", "", "", record.id, record.place,
-        )  # fmt: skip
-        return self.look(known)
+        return self.look(_of(record))
+
+
+def _of(record: RentRecord) -> Machine:
+    """The machine of a rent, as far as it was written down."""
+    return Machine(
+        record.machine, record.cloud, record.stack, record.slot, record.phase, record.gpu,
+        record.dollars_per_hour, record.rented, "running", "", "", "", record.id, record.place, record.lease_minutes,
+    )  # fmt: skip

@@ -113,12 +113,13 @@ class RentAttempt(Generic[Proof]):
         self.say(f"trying {candidate}")
         record = self._open(candidate)
         try:
-            machine = self._create(candidate, record)
+            created = self._create(candidate, record)
         except NoCapacity as error:
             self.refusal = error
             return None
-        if machine is None:
+        if created is None:
             return None
+        record, machine = created
         self._known(record, machine)
         try:
             if self.cancelled.is_set():
@@ -138,8 +139,8 @@ class RentAttempt(Generic[Proof]):
             self.ending.end(machine, "not ready")
             raise
 
-    def _create(self, candidate: Candidate, record: RentRecord) -> Machine | None:
-        """The machine; nothing when that is not known, and nothing was found.
+    def _create(self, candidate: Candidate, record: RentRecord) -> tuple[RentRecord, Machine] | None:
+        """The machine, and under which record; nothing when that is not known, and nothing was found.
 
         After the call, `record` is the next candidate's only where nothing was created.
         """
@@ -151,10 +152,12 @@ class RentAttempt(Generic[Proof]):
                     raise NoCapacity(error.message, error.hint) from error
                 self.say(f"{error.message}; {error.hint}")
                 self._wait(error.seconds)
+                record = self._open(candidate)  # a sweep takes a record that is old for one of which nothing came
                 continue
             except CloudUnknown as error:
                 self._counts(candidate)
-                return self._find(record, error)
+                found = self._find(record, error)
+                return (record, found) if found else None
             except NoCapacity:
                 raise
             except CloudError:
@@ -166,7 +169,7 @@ class RentAttempt(Generic[Proof]):
                 self.doubtful.append(record)
                 raise
             self._counts(candidate)
-            return machine
+            return record, machine
 
     def _counts(self, candidate: Candidate) -> None:
         """From here on there may be a machine: neither its candidate nor its name is used again."""
@@ -212,7 +215,7 @@ class RentAttempt(Generic[Proof]):
         """Writes down what is about to be created; raises `StoreError` where that must not fail."""
         spec = self.spec
         record = RentRecord(
-            machine=self.record.machine if self.record else f"{spec.stack}-{spec.slot}-{secrets.token_hex(4)}",
+            machine=self._unused() or f"{spec.stack}-{spec.slot}-{secrets.token_hex(4)}",
             cloud=self.ending.cloud.name,
             owner=tag.owner(spec.store),
             stack=spec.stack,
@@ -231,6 +234,13 @@ class RentAttempt(Generic[Proof]):
         self.record = record
         self._write(record, needed=candidate.ceiling > 0)
         return record
+
+    def _unused(self) -> str:
+        """The name of the record of which nothing came yet; empty once a sweep may have closed it."""
+        try:
+            return self.record.machine if self.record and not self.ending.receipts.receipt(self.record.machine) else ""
+        except StoreError:
+            return ""
 
     def _known(self, record: RentRecord, machine: Machine) -> None:
         """Writes down by which name the cloud has it, and for how much."""

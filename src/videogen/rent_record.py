@@ -6,7 +6,7 @@ from pydantic import AwareDatetime, Field
 
 from videogen.document import Schema
 from videogen.lease import Minutes
-from videogen.money import Cap, Dollars
+from videogen.money import Cap, Dollars, Receipt
 
 
 class RentRecord(Schema):
@@ -38,6 +38,8 @@ class RentRecord(Schema):
     lease_minutes: Minutes
     boot_minutes: Annotated[float, Field(gt=0)]
     cap: Cap
+    unbilled: Receipt | None = None
+    """It is proven gone, and this becomes its receipt unless the cloud's bill, which is waited for, knows better."""
 
 
 class Heartbeat(Schema):
@@ -45,6 +47,8 @@ class Heartbeat(Schema):
 
     version: Literal[1] = Field(default=1, alias="schema")
     machine: str
+    id: str = ""
+    """The cloud's own name for its machine, where it knows it: whoever lost the answer to a create finds it here."""
     state: str
     """As its agent says it."""
     idle_seconds: float

@@ -27,7 +27,7 @@ from videogen.stack_outputs import Worker
 from videogen.stops import Stops
 from videogen.store import Store
 from videogen.submission import Listener, Result
-from videogen.sweep import remembered, store_time
+from videogen.sweep import store_time
 from videogen.watch import Watch
 
 BY = "videogen run"
@@ -201,8 +201,8 @@ class _Run:
             landlord.end(machine, "left behind by its run")
         if self.store is not places.NOWHERE and order.bills:
             for rent in self._books().open_rents():
-                if rent.run == order.id:
-                    landlord.end(remembered(rent), "left behind by its run")
+                if rent.run == order.id and not landlord.closed(rent):
+                    self.say(f"{rent.machine} is not there, its receipt is yet to come: `videogen sweep` writes it")
 
     def _watch(self) -> Watch:
         order = self.order

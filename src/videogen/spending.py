@@ -57,12 +57,17 @@ class Spent:
     @property
     def hourly(self) -> Decimal:
         """What the open rents cost an hour, at most."""
-        return sum((rent.dollars_per_hour for rent in self.open_rents), Decimal(0))
+        return sum((rent.dollars_per_hour for rent in self.open_rents if not rent.unbilled), Decimal(0))
 
 
 def so_far(rent: RentRecord, now: datetime) -> Decimal:
     """The most that an open rent has cost until now."""
-    return cost(rent.dollars_per_hour, max(0.0, (now - rent.rented).total_seconds()))
+    return rent.unbilled.dollars if rent.unbilled else cost(rent.dollars_per_hour, seconds(rent, now))
+
+
+def seconds(rent: RentRecord, now: datetime) -> float:
+    """The longest that the machine of an open rent has lived until now."""
+    return rent.unbilled.seconds if rent.unbilled else max(0.0, (now - rent.rented).total_seconds())
 
 
 def month_of(moment: datetime) -> str:
@@ -123,13 +128,13 @@ def shares(spent: Spent, videos: Iterable[Video], keys: Sequence[Key]) -> tuple[
     for one in videos:
         video[one.machine] += one.seconds
     parts: dict[tuple[str, ...], list[tuple[str, float, Decimal]]] = defaultdict(list)
-    for machine, seconds, dollars, of in _machines(spent, keys):
-        parts[of].append((machine, seconds, dollars))
+    for machine, lived, dollars, of in _machines(spent, keys):
+        parts[of].append((machine, lived, dollars))
     found = [
         Share(
             of,
             len(part),
-            sum(seconds for _, seconds, _ in part),
+            sum(lived for _, lived, _ in part),
             sum((dollars for *_, dollars in part), Decimal(0)),
             sum((video[machine] for machine, *_ in part), Decimal(0)),
         )
@@ -144,4 +149,4 @@ def _machines(spent: Spent, keys: Sequence[Key]) -> Iterator[tuple[str, float, D
         yield receipt.machine, receipt.seconds, receipt.dollars, of
     for rent in spent.open_rents:
         of = tuple(str(getattr(rent, key)) for key in keys)
-        yield rent.machine, max(0.0, (spent.now - rent.rented).total_seconds()), so_far(rent, spent.now), of
+        yield rent.machine, seconds(rent, spent.now), so_far(rent, spent.now), of

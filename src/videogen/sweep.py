@@ -230,10 +230,13 @@ class _Sweep:
 
     def _closed(self, rent: RentRecord, known: Machine) -> Finding:
         try:
-            self._landlord().end(known, "found gone")
+            self._landlord().end(known, "found gone", proven=True)
+            closed = self.place.books.receipt(rent.machine)
         except VideogenError as error:
             self._alarm(f"the rent of {rent.machine} cannot be closed: {error.message}")
             return self._rent(rent, "open", error.message)
+        if not closed:
+            return self._rent(rent, "open", "proven gone; its receipt waits for the bill of its cloud")
         return self._rent(rent, "closed", "proven gone; it has its receipt")
 
     def _judged(self, machine: Machine) -> Finding:
@@ -334,7 +337,10 @@ class _Sweep:
         except VideogenError:
             return ""  # then it is looked for by name
         outputs: Mapping[str, object] = state.workers.get(rent.machine, {}) if state else {}
-        return str(outputs.get("id", ""))
+        try:
+            return str(outputs.get("id", "")) or self.place.books.cloud_id(rent.machine)
+        except StoreError:
+            return ""
 
     def _unattached(self, volumes: tuple[Volume, ...]) -> Iterator[Volume]:
         """Those that no stack declares; of a stack whose state cannot be read, nothing is said."""

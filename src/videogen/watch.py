@@ -102,7 +102,8 @@ class Watch:
         seen = self._seen
         if seen is None:
             return self._most
-        return sum(((seen.machines.get(rent.machine) or rent).dollars_per_hour for rent in seen.rents), Decimal(0))
+        living = (rent for rent in seen.rents if not rent.unbilled)
+        return sum(((seen.machines.get(rent.machine) or rent).dollars_per_hour for rent in living), Decimal(0))
 
 
 def _cost(rent: RentRecord, machine: Machine | None, now: datetime) -> Decimal:

@@ -24,6 +24,8 @@ from videogen.errors import (
 from videogen.gpu import Offer
 from videogen.lease import RentTerms
 from videogen.money import Cap
+from videogen.rent_record import Heartbeat
+from videogen.store import heartbeat_key
 
 SXM, NVL, PCIE = "NVIDIA H100 80GB HBM3", "NVIDIA H100 NVL", "NVIDIA H100 PCIe"
 ALL = (SXM, NVL, PCIE, "NVIDIA A100-SXM4-80GB", "NVIDIA A100 80GB PCIe")
@@ -241,6 +243,27 @@ def test_a_rate_limit_is_waited_for(quick: Quick) -> None:
     assert quick.waits == [7, 7]
 
 
+def test_a_record_that_was_closed_meanwhile_is_not_used(quick: Quick) -> None:
+    """Turned away for so long that a sweep took its record for a failed create: the machine gets another one."""
+    closed: list[str] = []
+
+    def sweep() -> None:
+        (rent,) = quick.books.open_rents()
+        if not closed:
+            closed.append(rent.machine)
+            quick.renter.ending.nothing_came_of(rent, "found gone")
+
+    quick.fake.fault("refuse", status=429, retry_after=700, times=2)
+    quick.on_wait = sweep
+    machine = quick.rent()
+    quick.fake.clock.advance(600)
+    quick.renter.end(machine, "destroyed")
+
+    assert machine.name not in closed
+    assert set(quick.receipts) == {machine.name, *closed}
+    assert_nothing_is_left(quick)
+
+
 def test_a_used_up_quota_is_not_asked(quick: Quick) -> None:
     """When the last answer said that no request is left, the next one waits for the new window."""
     quick.fake.quota(minute=2)
@@ -334,17 +357,87 @@ def test_ready_then_gone_is_found_and_billed(quick: Quick) -> None:
     assert_nothing_is_left(quick)
 
 
-def test_without_a_bill_the_latest_end_counts(quick: Quick) -> None:
-    """Nothing says when it ended: it cost this or less."""
+def test_a_receipt_waits_for_the_bill(quick: Quick) -> None:
+    """Nothing says when it ended: the rent stays open, counts until it was found gone, and closes with the bill."""
+    quick.fake.fault("gone", seconds=900)
+    late = quick.fake.fault("late-bill", seconds=10**6)
+    machine = quick.rent()
+    quick.fake.clock.advance(7200)
+    quick.renter.look(machine)
+    quick.fake.clock.advance(7200)
+    (rent,) = quick.books.open_rents()
+    month = quick.books.month(quick.fake.clock())
+
+    assert (quick.receipts, rent.unbilled and rent.unbilled.basis) == ({}, "at the latest")
+    assert (month.dollars, month.hourly) == (Decimal("7.98"), Decimal(0))
+    assert not quick.renter.closed(rent)
+    quick.fake.heal(late)
+    assert quick.renter.closed(rent)
+    (receipt,) = quick.receipts.values()
+    assert receipt.basis == "billing"
+    assert receipt.seconds == pytest.approx(900, abs=1)
+    assert_nothing_is_left(quick)
+
+
+def test_without_a_bill_for_a_day_the_latest_end_counts(quick: Quick) -> None:
+    """It cost this or less."""
     quick.fake.fault("gone", seconds=900)
     quick.fake.fault("late-bill", seconds=10**6)
     machine = quick.rent()
     quick.fake.clock.advance(7200)
     quick.renter.look(machine)
+    quick.fake.clock.advance(24 * 3600)
+    quick.renter.look(machine)
     (receipt,) = quick.receipts.values()
 
     assert (receipt.basis, receipt.seconds) == ("at the latest", 7200)
     assert quick.paid > quick.fake.bill().total
+
+
+def test_an_end_whose_answer_was_lost_is_billed(quick: Quick) -> None:
+    """RunPod ended it and said nothing, and is silent for a while: what it cost, its bill says, not the delay."""
+    machine = quick.rent()
+    quick.fake.clock.advance(3600)
+    quick.fake.fault("drop", on="delete", done=True, times=1)
+    quick.fake.fault("drop", on="get", times=4, skip=1)
+    quick.renter.end(machine, "destroyed")
+    (receipt,) = quick.receipts.values()
+
+    assert (receipt.basis, receipt.dollars) == ("billing", Decimal("3.99"))
+    assert_nothing_is_left(quick)
+
+
+def test_an_end_closes_no_rent_of_what_it_never_saw(quick: Quick) -> None:
+    """A pod that an empty list hides, and whose create gave no answer: its rent stays open until it is found."""
+    quick.fake.fault("drop", done=True, times=1)
+    quick.fake.fault("empty-list", times=20)
+    quick.wants(offers=(Offer(gpu="H200-141GB", dollars_per_hour=Decimal(5)),))
+    with pytest.raises(CloudUnknown):
+        quick.rent()
+    (rent,) = quick.books.open_rents()
+
+    assert not quick.renter.closed(rent)
+    quick.fake.heal()
+    assert quick.renter.closed(rent)
+    assert_nothing_is_left(quick)
+
+
+def test_a_worker_says_what_its_pod_is_called(quick: Quick) -> None:
+    """The answer to its create was lost and lists hide it: its heartbeat tells the id by which it is ended and billed."""
+    quick.fake.fault("drop", done=True, times=1)
+    quick.fake.fault("empty-list")
+    quick.wants(offers=(Offer(gpu="H200-141GB", dollars_per_hour=Decimal(5)),))
+    with pytest.raises(CloudUnknown):
+        quick.rent()
+    (rent,) = quick.books.open_rents()
+    (pod,) = quick.fake.alive()
+    beat = Heartbeat(machine=rent.machine, id=pod.id, state="ready", idle_seconds=0, lease_seconds_left=60)
+    quick.store.put_bytes(
+        quick.store.outputs, heartbeat_key(rent.machine), beat.model_dump_json(by_alias=True).encode()
+    )
+
+    assert quick.renter.closed(rent)
+    assert_nothing_is_left(quick)
 
 
 def test_an_exited_pod_is_ended_and_billed(quick: Quick) -> None:
@@ -389,12 +482,14 @@ def test_a_price_that_rose_when_nobody_looked_is_billed(quick: Quick) -> None:
 
 
 def test_a_price_that_changed_unbilled_counts_at_its_highest(quick: Quick) -> None:
-    """Without a bill the whole time costs the higher price."""
+    """Without a bill for a day the whole time costs the higher price."""
     quick.fake.fault("price-change", seconds=1000, dollars="9.99")
     quick.fake.fault("late-bill", seconds=10**6)
     machine = quick.rent()
     quick.fake.clock.advance(3600)
     quick.renter.end(machine, "destroyed")
+    quick.fake.clock.advance(24 * 3600)
+    quick.renter.look(machine)
     (receipt,) = quick.receipts.values()
 
     assert (receipt.basis, receipt.dollars) == ("at the latest", Decimal("9.99"))

@@ -22,7 +22,7 @@ RECEIPT = Receipt(
 RECORD = RentRecord(
     machine="phase-c-1-0a1b2c3d", cloud="runpod", owner="0123abcd", stack="phase-c", slot="1", phase="c",
     gpu="H100-80GB", dollars_per_hour=Decimal("4.40"), rented=NOW, lease_minutes=480, boot_minutes=20,
-    cap=Cap(run=Decimal(85), month=Decimal(400)),
+    cap=Cap(run=Decimal(85), month=Decimal(400)), unbilled=RECEIPT,
 )  # fmt: skip
 WRITTEN: dict[str, BaseModel] = {
     "receipt": RECEIPT,
@@ -30,7 +30,7 @@ WRITTEN: dict[str, BaseModel] = {
     "last-word": LastWord(machine="m", why="idle", code=0, lived_seconds=1.5),
     "heartbeat": Heartbeat(machine="m", state="ready", idle_seconds=0, lease_seconds_left=60.5),
 }
-KINDS: dict[str, Any] = {"string": str, "integer": int, "number": (int, float), "object": dict}
+KINDS: dict[str, Any] = {"string": str, "integer": int, "number": (int, float), "object": dict, "null": type(None)}
 
 
 def wrong(value: Any, schema: dict[str, Any], root: dict[str, Any], at: str = "") -> list[str]:
@@ -38,8 +38,11 @@ def wrong(value: Any, schema: dict[str, Any], root: dict[str, Any], at: str = ""
     if "$ref" in schema:
         return wrong(value, root["$defs"][schema["$ref"].rpartition("/")[2]], root, at)
     known = {"type", "const", "enum", "pattern", "minimum", "maximum", "exclusiveMinimum", "format", "required"}
-    known |= {"properties", "additionalProperties", "description", "default", "title", "$schema", "$defs"}
+    known |= {"properties", "additionalProperties", "description", "default", "title", "$schema", "$defs", "anyOf"}
     assert schema.keys() <= known, f"the test does not know {schema.keys() - known}"
+    if "anyOf" in schema:
+        ways = [wrong(value, one, root, at) for one in schema["anyOf"]]
+        return [] if [] in ways else [fault for way in ways for fault in way]
     if not isinstance(value, KINDS[schema["type"]]):
         return [f"{at}: is no {schema['type']}"]
     found = []

@@ -127,6 +127,8 @@ class Ended:
     ended: datetime
     log: str
     """Where its log is kept now."""
+    seen: datetime | None = None
+    """When it was last seen alive, by the clock of `ended`, so that its end lies between; nothing: nobody knows."""
 
 
 class Cloud(Protocol):

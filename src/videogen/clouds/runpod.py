@@ -87,7 +87,7 @@ class RunpodCloud:
 
     def get(self, name: str, known: Machine | None = None) -> Machine | None:
         """By its id where that is known: only that proves an absence beyond doubt."""
-        found = self._look(name, known)
+        found, _ = self._look(name, known)
         return self._reader.machine(found[0], known) if found else None
 
     def end(self, name: str, *, why: str, by: str, known: Machine | None = None) -> Ended | None:  # noqa: ARG002
@@ -95,11 +95,12 @@ class RunpodCloud:
 
         `why` and `by` are in the receipt: a pod takes no note.
         """
-        found = self._look(name, known)
+        found, seen = self._look(name, known)
         if not found:
             return None
         machine = self._reader.machine(found[0], known)
-        return Ended(machine, max(self._delete(pod) for pod in found), machine.log)
+        ends = [self._delete(pod, seen) for pod in found]
+        return Ended(machine, max(ended for ended, _ in ends), machine.log, ends[0][1])
 
     def billed(self, machine: Machine) -> Decimal | None:
         """The sum of its records since it was created."""
@@ -153,22 +154,23 @@ class RunpodCloud:
             if name.startswith(tag.PREFIX) and (pod := parsed(Pod, item)).status != "TERMINATED":
                 yield pod
 
-    def _look(self, name: str, known: Machine | None) -> list[Pod]:
-        """The pod of a machine, or none; raises `CloudError` for a stranger's.
+    def _look(self, name: str, known: Machine | None) -> tuple[list[Pod], datetime | None]:
+        """The pod of a machine, or none, and when RunPod said so, where it said that; `CloudError` for a stranger's.
 
         Several only where RunPod made more of one create than it said.
         """
+        date: datetime | None = None
         if known is None or not known.id:
             found = [pod for pod in self._pods() if pod.name == tag.tagged(self._owner, name)]
         else:
-            pod, _ = self._pod(known.id)
+            pod, date = self._pod(known.id)
             found = [pod] if pod else []
         ours = [pod for pod in found if tag.untagged(self._owner, pod.name) == name and self._reader.ours(pod)]
         if found and not ours:
             raise CloudError(
                 f"{found[0].name} ({found[0].id}) is not {name}: its name or its environment says otherwise"
             )
-        return ours
+        return ours, date
 
     def _pod(self, wanted: str) -> tuple[Pod | None, datetime]:
         """A pod, or nothing where that is proven; and when RunPod said so, by its clock."""
@@ -180,18 +182,20 @@ class RunpodCloud:
             raise CloudUnknown(f"RunPod: an odd answer: asked for pod {wanted}, it spoke of {pod.id}")
         return (None if pod.status == "TERMINATED" else pod), answer.date
 
-    def _delete(self, pod: Pod) -> datetime:
-        """Ends a pod; when it was proven gone, by RunPod's clock."""
+    def _delete(self, pod: Pod, seen: datetime | None) -> tuple[datetime, datetime | None]:
+        """Ends a pod; when it was proven gone, and when it was last `seen` before, by RunPod's clock."""
         deadline = self._pace.now() + _GONE_SECONDS
         ordered, looks, said = float("-inf"), 0, "it lives on"
         while True:
             try:
                 if self._pace.now() - ordered >= _AGAIN_SECONDS:
                     ordered = self._pace.now()
-                    self._api.delete(f"/pods/{pod.id}")
+                    answer = self._api.delete(f"/pods/{pod.id}")
+                    seen = seen if answer.status == 404 else answer.date
                 left, date = self._pod(pod.id)
                 if left is None:
-                    return date
+                    return date, seen
+                seen = date
                 said = f"RunPod took the order, yet it lives on as {left.status}"
             except Denied:
                 raise
