@@ -22,6 +22,8 @@ from videogen.spending import Spent, so_far
 from videogen.store import Store, receipt_key
 
 BY = "sweeper"
+_LATEST = 3
+"""Of the latest machines so many are looked for in the bill: it names each only some time after its end."""
 CLOCK = "clock.json"
 """An object of the outputs bucket, written to hear what time it is by the store."""
 UNDER_WAY = timedelta(minutes=10)
@@ -137,7 +139,7 @@ class _Sweep:
         listed = self._listed()
         asked = listed is not None  # a cloud that gives no list is not asked for more of them
         volumes, strangers = (self._volumes(), self._strangers()) if asked else ((), ())
-        vouched = bool(listed) or bool(volumes) or bool(strangers)
+        vouched = bool(listed) or bool(volumes) or bool(strangers) or (asked and self._bill_vouches())
         self.machines = {machine.name: machine for machine in listed or ()}
         absent = [rent for name, rent in self.rents.items() if name not in self.machines]
         findings = [finding for rent in absent for finding in self._absent(rent, vouched)]
@@ -198,6 +200,21 @@ class _Sweep:
         except CloudError as error:
             self._alarm(f"which machines of others there are is not known: {error.message}")
             return ()
+
+    def _bill_vouches(self) -> bool:
+        """Whether the bill knows one of our latest machines: then the list is that of the account that rented them."""
+        billed = [one for one in self.spent.receipts if one.cloud == self.place.kind and one.id and one.dollars]
+        for receipt in reversed(billed[-_LATEST:]):
+            machine = Machine(
+                receipt.machine, receipt.cloud, receipt.stack, receipt.slot, receipt.phase, receipt.gpu,
+                receipt.dollars_per_hour, receipt.started, "exited", "", "", "", receipt.id, receipt.place,
+            )  # fmt: skip
+            try:
+                if self.place.cloud.billed(machine) is not None:
+                    return True
+            except CloudError:
+                return False
+        return False
 
     def _rented_before(self) -> bool:
         """Whether anything was ever rented here; who never rented has nothing to lose."""

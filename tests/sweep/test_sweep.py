@@ -117,6 +117,17 @@ def test_an_empty_list_is_not_believed(owner: Owner) -> None:
     assert fates(owner.sweep()) == {"phase-c-1-dark": "ended"}
 
 
+def test_the_bill_vouches_for_an_empty_list(owner: Owner) -> None:
+    """Without a volume of ours: the key sees the bill of what was rented here, so it sees the right account."""
+    owner.rented("phase-c-1-a", minutes=70)
+    owner.sweep()
+    assert owner.sweep().alarms == ()
+
+    owner.fake.fault("refuse", on="billing", status=403)
+    (alarm,) = owner.sweep().alarms
+    assert "nothing else of ours vouches" in alarm
+
+
 def test_a_machine_that_the_list_hides_is_found_by_its_id(owner: Owner) -> None:
     """The state has the cloud's own id: the machine is asked for by it, judged like any other, and the alarm says so."""
     owner.rented("phase-c-1-hidden", 63)

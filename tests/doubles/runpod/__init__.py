@@ -18,7 +18,8 @@ Pods' disks cost nothing beside their `cost`; network volumes do.
 
 Pods. `pods="records"` (the default): nothing runs; `fake.answers_at(pod, 8080, port)` lets a server of the test answer.
 `pods="processes"`: each runs `images/comfyui/entrypoint.py` on this machine (root, nginx; `process_box.unable()` says why
-not), in namespaces of its own, with its own environment and what RunPod adds; `/workspace` and ports are mapped.
+not), in namespaces of its own, with its own environment and what RunPod adds; `/workspace` and ports are mapped;
+`world=` variables lead it to stand-ins of what has a name in the real world.
 `pods="containers", image=tag`: the same in Docker, in the network of this machine, whatever image the pod asks for.
 A container that exits is started again, and costs on; what is deleted gets SIGTERM, 5 s later SIGKILL; `fake.box(pod)`
 is what runs (`.said()`, `.kill()`), `fake.swept()` waits until nothing is left of ended pods, `fake.volume(id)` is a

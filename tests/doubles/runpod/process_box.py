@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.doubles.image_accounts import entering
@@ -39,7 +40,8 @@ def unable() -> str:
 class ProcessBox:
     """One pod's; a life after the other, on the same disk. `log` has what all of them said."""
 
-    def __init__(self, pod: Pod, home: Path, volumes: Path) -> None:
+    def __init__(self, pod: Pod, home: Path, volumes: Path, world: Mapping[str, str]) -> None:
+        self._world = world
         self.pod, self.folder, self.volumes = pod, home / pod.id, volumes
         self.folder.mkdir(mode=0o755)
         self.workspace, self.log = self.folder / "workspace", self.folder / "log"
@@ -63,7 +65,7 @@ class ProcessBox:
 
     def _environment(self) -> dict[str, str]:
         base = {"PATH": f"{os.environ['PATH']}:/usr/sbin", "HOME": "/root", "PYTHONPATH": str(REPOSITORY / "src")}
-        env = {**base, **self.pod.env, **injected(self.pod)}
+        env = {**base, **self._world, **self.pod.env, **injected(self.pod)}
         return {**env, **self._ports, **paths(env, self.workspace)}
 
     def _mounts(self) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -45,14 +45,18 @@ class FakeRunpod:
         pods: PodKind = "records",
         image: str = "",
         proxy_seconds: float = LIMIT,
+        world: Mapping[str, str] | None = None,
     ) -> None:
-        """`pods`: what is behind them; `image`: a tag for `containers`, whatever image a pod asks for."""
+        """`pods`: what is behind them; `image`: a tag for `containers`, whatever image a pod asks for.
+
+        `world`: variables that lead `processes` to stand-ins where a real pod would find the real thing by its name.
+        """
         self.clock = clock or Clock()
         self.key, self.control_token = key, control_token or identifier(24)
         self.port = number or port.free(["runpod"])["runpod"]
         self.account = Account(self.clock, provisioning, starting)
         self.faults, self.catalog = self.account.faults, self.account.catalog
-        self.machines = _machines(self.account, pods, image)
+        self.machines = _machines(self.account, pods, image, world or {})
         self.api: Api | None = None
         self._proxy = Proxy(self._where, proxy_seconds)
         self._ready, self._failed = threading.Event(), ""
@@ -217,10 +221,10 @@ class FakeRunpod:
         return list(self.api.calls)
 
 
-def _machines(account: Account, pods: PodKind, image: str) -> Machines | None:
+def _machines(account: Account, pods: PodKind, image: str, world: Mapping[str, str]) -> Machines | None:
     if pods == "processes":
         assert not (why := unable()), why
-        return Machines(account, ProcessBox, 0.05)
+        return Machines(account, lambda pod, home, volumes: ProcessBox(pod, home, volumes, world), 0.05)
     if pods == "containers":
         return Machines(account, lambda pod, home, volumes: ContainerBox(pod, home, volumes, image), 0.5)
     return None
