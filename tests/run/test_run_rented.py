@@ -91,7 +91,7 @@ def office(tmp_path: Path, s3: S3Server) -> Iterator[Office]:
     """An office in which nothing is rented."""
     checkout = tmp_path / "checkout"
     checkout.mkdir()
-    for name in ("workflows", "templates", "Pulumi.yaml", "models_manifest.yaml", MANIFEST):
+    for name in ("workflows", "templates", "Pulumi.yaml", "Pulumi.prod.yaml", "models_manifest.yaml", MANIFEST):
         (checkout / name).symlink_to(ROOT / name)
     text = (ROOT / "Pulumi.phase-c.yaml").read_text().replace("models_manifest.yaml", MANIFEST)
     (checkout / "Pulumi.phase-c.yaml").write_text(text)
@@ -139,7 +139,7 @@ def test_a_run_leaves_videos_and_a_receipt_and_nothing_else(office: Office) -> N
     assert (receipt["run"], receipt["batch"], receipt["ended_by"]) == (said["run"], "walk", "pulumi")
     assert said["receipts"][0]["machine"] == receipt["machine"]
     assert float(said["dollars_per_video_second"]) > 0
-    assert "at most $81.60 (cap $110)" in err
+    assert "at most $81.61 (cap $110)" in err
     again, out, err = ended(office.run())
 
     assert again == 0, err
@@ -161,7 +161,7 @@ def test_nobody_is_asked_without_a_terminal(office: Office) -> None:
     code, _, err = office.videogen("run", "walk.yaml", "--stack", "phase-c")
 
     assert (code, pulumi_double.calls(office.pulumi)) == (2, [])
-    assert "at most $81.60" in err
+    assert "at most $81.61" in err
     assert "--yes" in err
 
 
