@@ -6,7 +6,6 @@ What it says goes to a file, so that it neither stops nor loses a word when whoe
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -16,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from videogen import project
-from videogen.errors import ToolMissing, VideogenError
+from videogen import project, pulumi_command
+from videogen.errors import VideogenError
 
 WORKER = "videogen:index:GpuWorker"
 
@@ -42,11 +41,13 @@ def state(stack: str, seconds: float = _SECONDS) -> StackState | None:
 
     Raises `ToolMissing` without Pulumi, `VideogenError` when it fails or does not answer in time: unknown.
     """
-    done = _asked(["stack", "export", "--stack", stack], seconds)
+    done = pulumi_command.ask(["stack", "export", "--stack", stack], seconds)
     if done.returncode != 0:
         if "no stack named" in done.stderr:
             return None
-        raise VideogenError(f"pulumi cannot read the state of {stack}: {_fault(done.stderr)}", "which backend is it?")
+        raise VideogenError(
+            f"pulumi cannot read the state of {stack}: {pulumi_command.fault(done.stderr)}", "which backend is it?"
+        )
     try:
         resources = json.loads(done.stdout)["deployment"].get("resources", [])
         workers = {one["id"]: one.get("outputs", {}) for one in resources if one["type"] == WORKER}
@@ -57,9 +58,11 @@ def state(stack: str, seconds: float = _SECONDS) -> StackState | None:
 
 def unlock(stack: str) -> None:
     """Takes the lock away that a dead Pulumi left; ask `left_locked` before. Raises `VideogenError`."""
-    done = _asked(["cancel", "--yes", "--stack", stack], _SECONDS)
+    done = pulumi_command.ask(["cancel", "--yes", "--stack", stack], _SECONDS)
     if done.returncode != 0:
-        raise VideogenError(f"the lock of stack {stack} stays: {_fault(done.stderr)}", f"pulumi cancel --stack {stack}")
+        raise VideogenError(
+            f"the lock of stack {stack} stays: {pulumi_command.fault(done.stderr)}", f"pulumi cancel --stack {stack}"
+        )
 
 
 def locked_by(said: str) -> str | None:
@@ -83,7 +86,7 @@ class Update:
         self._began = self._read = log.stat().st_size if log.exists() else 0
         with log.open("ab") as file:
             self._process = subprocess.Popen(
-                [_program(), verb, "--stack", stack, *_OPTIONS],
+                [pulumi_command.program(), verb, "--stack", stack, *_OPTIONS],
                 cwd=project.root(),
                 env=os.environ | {"PULUMI_SKIP_UPDATE_CHECK": "true"} | dict(environment),
                 stdin=subprocess.DEVNULL,
@@ -126,30 +129,3 @@ class Update:
         while self.code() is None and time.monotonic() < deadline:
             time.sleep(min(0.1, seconds))
         return self.code() is not None
-
-
-def _program() -> str:
-    found = shutil.which("pulumi")
-    if found is None:
-        raise ToolMissing("pulumi is not on PATH", "`make setup`, then `source tools/env.sh`")
-    return found
-
-
-def _asked(words: list[str], seconds: float) -> "subprocess.CompletedProcess[str]":
-    try:
-        return subprocess.run(
-            [_program(), *words, "--non-interactive", "--color=never"],
-            cwd=project.root(),
-            env=os.environ | {"PULUMI_SKIP_UPDATE_CHECK": "true"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise VideogenError(f"pulumi did not answer within {seconds:g} s", "is its backend reachable?") from None
-
-
-def _fault(said: str) -> str:
-    return said.strip().removeprefix("error: ") or "it does not say why"

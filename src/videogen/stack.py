@@ -1,16 +1,13 @@
 """The reading end of a stack's outputs: from Pulumi, or from a file that `pulumi stack output --json` wrote."""
 
 import json
-import os
 import re
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from videogen import document, project
+from videogen import document, project, pulumi_command
 from videogen.document import AnySchema, Document
 from videogen.errors import Fault, InputError, ToolMissing, VideogenError
 from videogen.stack_outputs import SECRET, StackOutputs, StoreOutputs
@@ -44,26 +41,12 @@ def read_store_file(path: Path) -> StoreOutputs:
 
 
 def _ask(stack: str, seconds: float) -> str:
-    if shutil.which("pulumi") is None:
-        raise ToolMissing(
-            "pulumi is not on PATH", "`make setup`, then `source tools/env.sh`; or use --outputs FILE.json"
-        )
-    command = ["pulumi", "stack", "output", "--json", "--show-secrets", "--non-interactive", "--stack", stack]
     try:
-        done = subprocess.run(
-            command,
-            cwd=project.root(),
-            env=os.environ | {"PULUMI_SKIP_UPDATE_CHECK": "true"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise VideogenError(f"pulumi did not answer within {seconds:g} s", "is its backend reachable?") from None
+        done = pulumi_command.ask(["stack", "output", "--json", "--show-secrets", "--stack", stack], seconds)
+    except ToolMissing as error:
+        raise ToolMissing(error.message, f"{error.hint}; or use --outputs FILE.json") from None
     if done.returncode != 0:
-        said = done.stderr.strip().removeprefix("error: ")
+        said = pulumi_command.fault(done.stderr)
         if re.search(r"no stack named|no stack selected", said):
             raise InputError.of(f"stack {stack}", "there is none of that name", f"pulumi up --stack {stack}")
         raise VideogenError(f"pulumi cannot read stack {stack}: {said}", "`source tools/env.sh` sets what it needs")
