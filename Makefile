@@ -7,6 +7,7 @@ SHELL := bash
 export BASH_ENV := $(CURDIR)/tools/env.sh
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PYTEST_ARGS ?=
+TESTERS ?= 3
 IMAGE ?= video-gen-worker
 
 .PHONY: help pulumi setup ready demo test check unit bench reference lock image publish models image-lock master runpod-sdk clean \
@@ -20,8 +21,8 @@ help: ## This list.
 demo: setup ## Rent, sync, render, check, destroy: the whole product on this machine (COMFYUI_DIR=… for a real ComfyUI).
 	@tools/demo.sh
 
-test: setup check ## Everything that CI proves.
-	@python -m pytest $(PYTEST_ARGS)
+test: setup check ## Everything that CI proves, in TESTERS=3 processes: most tests wait for programs.
+	@python -m pytest -n $(TESTERS) --dist loadgroup $(PYTEST_ARGS)
 
 ## While you work
 

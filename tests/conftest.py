@@ -14,6 +14,14 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Several processes (`-n`) share the files out; all that needs the one Docker engine stays together."""
+    for item in items:
+        path = item.path.relative_to(Path(__file__).parent)
+        group = "engine" if path.parts[0] == "image" or path.name == "test_engine.py" else str(path)
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture
 def s3(tmp_path: Path) -> Iterator[S3Server]:
     """A real S3 server of this test's own."""

@@ -37,20 +37,20 @@ def _faults(folder: Path, rest: str) -> list[str]:
 )
 def test_a_matrix_beyond_reason_is_refused_at_once(tmp_path: Path, matrix: str, words: str) -> None:
     """The product is said before a single combination is made."""
-    began = time.monotonic()
+    began = time.process_time()
     (only,) = _faults(tmp_path, f"fixed: {{character: who.png, prompt: walks}}\nmatrix: {matrix}\n")
 
     assert only.startswith(words)
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
 
 
 def test_a_file_that_is_named_often_is_read_once(tmp_path: Path) -> None:
     """Thousands of mentions of one file cost one reading of it, and equal jobs are one."""
-    began = time.monotonic()
+    began = time.process_time()
     many = ", ".join(["who.png"] * 3000)
 
     assert _prepared(tmp_path, f"fixed: {{prompt: walks, seed: 1}}\nmatrix: {{character: [{many}]}}\n") == 1
-    assert time.monotonic() - began < 10
+    assert time.process_time() - began < 10
 
 
 @pytest.mark.parametrize(
