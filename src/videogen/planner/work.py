@@ -1,0 +1,250 @@
+"""What a graph asks of a GPU: passes of diffusion models over so many tokens, frames through the VAE and afterwards.
+
+Read from the bound graph itself, so that an imported workflow is planned like ours. Sizes are followed along the links
+from the node that names them; a node class that is not known here is named in `unknown` and counts as no work.
+
+Tokens: Wan's VAE makes one latent of 8×8 pixels and four frames, the model one token of 2×2 latents (`token_count`).
+SCAIL's pose video enters at half size, a quarter of the tokens more, and its reference image as one latent frame more
+(ComfyUI 0.38, `WanSCAILToVideo`).
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from videogen.graph import Graph, Prompt, title
+
+LATENT_SOURCES = frozenset({"WanImageToVideo", "WanSCAILToVideo", "EmptyHunyuanLatentVideo"})
+"""Node classes that name width, height and length of what is sampled."""
+SAMPLERS = frozenset({"KSampler", "KSamplerAdvanced"})
+LOADERS = {"UNETLoader": "unet_name", "CheckpointLoaderSimple": "ckpt_name"}
+MODEL_PATCHES = frozenset({"LoraLoaderModelOnly", "ModelSamplingSD3", "WanUni3CControlnetApply"})
+"""Node classes that hand a model on."""
+
+FrameWork = Literal["encode", "decode", "upscale", "interpolate", "video"]
+
+_KINDS: Mapping[str, FrameWork] = {
+    "VAEDecode": "decode",
+    "VAEDecodeTiled": "decode",
+    "VAEEncode": "encode",
+    "ImageUpscaleWithModel": "upscale",
+    "FrameInterpolate": "interpolate",
+    "SaveVideo": "video",
+}
+_SHAPED = frozenset({"ImageScale", "ImageFromBatch", "GetVideoComponents", "LoadImage", "LoadVideo", "CreateVideo"})
+"""Node classes that change or name the shape of frames and cost next to nothing."""
+_FREE = frozenset(
+    {"CLIPTextEncode", "CLIPLoader", "VAELoader", "CLIPVisionLoader", "CLIPVisionEncode", "ModelPatchLoader"}
+    | {"UpscaleModelLoader", "FrameInterpolationModelLoader", "ImageConcat", "ImageStitch", "ColorTransfer"}
+)
+_LARGEST_UPSCALE = 4
+"""Every upscaling model in the manifest gives four times the width."""
+
+
+@dataclass(frozen=True)
+class Frames:
+    """The shape of a row of images."""
+
+    width: int
+    height: int
+    count: int
+
+    @property
+    def megapixels(self) -> float:
+        """All frames together."""
+        return self.width * self.height * self.count / 1e6
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """One sampler node: `steps` × `passes` forward passes of one model over `tokens`."""
+
+    title: str
+    model: str
+    """File of the diffusion model."""
+    weight_dtype: str
+    """How its weights are asked for; `default`: as they are in the file."""
+    frames: Frames
+    tokens: int
+    steps: int
+    passes: int
+    """A step: 2 where cfg is not 1, since the negative prompt then needs a pass of its own."""
+    patches: tuple[str, ...]
+    """Files that are held beside the model: LoRAs, control networks."""
+
+
+@dataclass(frozen=True)
+class Passage:
+    """Frames that go through the VAE, an upscaler, an interpolation or the video encoder."""
+
+    title: str
+    kind: FrameWork
+    frames: Frames
+
+
+@dataclass(frozen=True)
+class Work:
+    """Everything that one prompt asks for, in the order of the graph."""
+
+    samplings: tuple[Sampling, ...] = ()
+    passages: tuple[Passage, ...] = ()
+    unknown: tuple[str, ...] = ()
+    """Titles of nodes whose work or shape is not known here."""
+    models: tuple[str, ...] = field(default=())
+    """Every file that the graph loads."""
+
+
+def token_count(frames: Frames) -> int:
+    """Tokens of a video of these frames."""
+    return (frames.width // 16) * (frames.height // 16) * ((frames.count - 1) // 4 + 1)
+
+
+def work(graph: Graph) -> Work:
+    """What the graph asks for; its parameters must be bound."""
+    return _Reader(graph.prompt).work()
+
+
+class _Reader:
+    def __init__(self, nodes: Prompt) -> None:
+        self._nodes = nodes
+        self._unknown: dict[str, None] = {}
+
+    def work(self) -> Work:
+        samplings = tuple(self._sampling(node) for node in self._of(SAMPLERS) if self._latent(node) is not None)
+        passages = tuple(self._passages())
+        known = LATENT_SOURCES | SAMPLERS | set(LOADERS) | MODEL_PATCHES | _KINDS.keys() | _SHAPED | _FREE
+        for node in self._nodes.values():
+            if node["class_type"] not in known:
+                self._unknown[title(node)] = None
+        return Work(samplings, passages, tuple(self._unknown), tuple(self._files()))
+
+    def _of(self, classes: frozenset[str]) -> Iterator[dict[str, Any]]:
+        return (node for node in self._nodes.values() if node["class_type"] in classes)
+
+    def _sampling(self, node: dict[str, Any]) -> Sampling:
+        inputs, frames = node["inputs"], self._latent(node)
+        assert frames is not None
+        steps = int(inputs["steps"])
+        if node["class_type"] == "KSamplerAdvanced":
+            steps = max(0, min(steps, int(inputs["end_at_step"])) - int(inputs["start_at_step"]))
+        model, dtype, patches = self._model(inputs["model"])
+        return Sampling(
+            title(node),
+            model,
+            dtype,
+            frames,
+            self._tokens(node, frames),
+            steps,
+            1 if float(inputs["cfg"]) == 1 else 2,
+            patches,
+        )
+
+    def _tokens(self, sampler: dict[str, Any], frames: Frames) -> int:
+        tokens = token_count(frames)
+        source = self._node(sampler["inputs"].get("positive"))
+        if source is None or source["class_type"] != "WanSCAILToVideo":
+            return tokens
+        a_frame = (frames.width // 16) * (frames.height // 16)
+        pose = tokens // 4 if "pose_video" in source["inputs"] else 0
+        return tokens + pose + (a_frame if "reference_image" in source["inputs"] else 0)
+
+    def _model(self, link: object) -> tuple[str, str, tuple[str, ...]]:
+        patches: list[str] = []
+        while (node := self._node(link)) is not None:
+            inputs = node["inputs"]
+            if name := LOADERS.get(node["class_type"]):
+                return str(inputs[name]), str(inputs.get("weight_dtype", "default")), tuple(patches)
+            if "lora_name" in inputs:
+                patches.append(str(inputs["lora_name"]))
+            if (patch := self._node(inputs.get("model_patch"))) is not None:
+                patches.append(str(patch["inputs"].get("name", "")))
+            link = inputs.get("model")
+        return "", "default", tuple(patches)
+
+    def _latent(self, node: dict[str, Any]) -> Frames | None:
+        """The shape of what a sampler samples."""
+        source = self._node(node["inputs"].get("latent_image"))
+        while source is not None and source["class_type"] in SAMPLERS:
+            source = self._node(source["inputs"].get("latent_image"))
+        if source is None or source["class_type"] not in LATENT_SOURCES:
+            self._unknown[title(node)] = None
+            return None
+        values = source["inputs"]
+        return Frames(int(values["width"]), int(values["height"]), int(values["length"]))
+
+    def _passages(self) -> Iterator[Passage]:
+        for node in self._nodes.values():
+            kind, inputs = _KINDS.get(node["class_type"]), node["inputs"]
+            if node["class_type"] in LATENT_SOURCES and inputs.keys() & {
+                "start_image",
+                "pose_video",
+                "reference_image",
+            }:
+                frames = Frames(int(inputs["width"]), int(inputs["height"]), int(inputs["length"]))
+                yield Passage(title(node), "encode", frames)
+            if node["class_type"] == "WanUni3CControlnetApply" and (shape := self._shape(inputs.get("render_video"))):
+                yield Passage(title(node), "encode", shape)
+            if kind is None:
+                continue
+            shape = self._shape([self._id(node), 0])
+            if shape is None:
+                self._unknown[title(node)] = None
+            elif kind == "upscale":
+                before = self._shape(inputs.get("image"))
+                yield Passage(title(node), kind, before or shape)
+            else:
+                yield Passage(title(node), kind, shape)
+
+    def _shape(self, link: object) -> Frames | None:
+        """The shape of the images that come out of a link, as far as the graph says it."""
+        node = self._node(link)
+        if node is None:
+            return None
+        inputs, kind = node["inputs"], node["class_type"]
+        match kind:
+            case "VAEDecode" | "VAEDecodeTiled":
+                sampler = self._node(inputs.get("samples"))
+                if sampler is None:
+                    return None
+                if sampler["class_type"] in LATENT_SOURCES:
+                    values = sampler["inputs"]
+                    return Frames(int(values["width"]), int(values["height"]), int(values["length"]))
+                return self._latent(sampler) if sampler["class_type"] in SAMPLERS else None
+            case "ImageUpscaleWithModel":
+                before = self._shape(inputs.get("image"))
+                times = _LARGEST_UPSCALE
+                return before and Frames(before.width * times, before.height * times, before.count)
+            case "ImageScale":
+                before = self._shape(inputs.get("image"))
+                count = before.count if before else self._longest()
+                return Frames(int(inputs["width"]), int(inputs["height"]), count)
+            case "FrameInterpolate":
+                before = self._shape(inputs.get("images"))
+                times = int(inputs.get("multiplier", 2))
+                return before and Frames(before.width, before.height, (before.count - 1) * times + 1)
+            case "ImageFromBatch":
+                before = self._shape(inputs.get("image"))
+                return before and Frames(before.width, before.height, int(inputs["length"]))
+            case "VAEEncode":
+                return self._shape(inputs.get("pixels"))
+            case "CreateVideo":
+                return self._shape(inputs.get("images"))
+            case "SaveVideo":
+                return self._shape(inputs.get("video"))
+        return None
+
+    def _longest(self) -> int:
+        """Frames of an input file, of which the graph says nothing: no more than the longest video made are used."""
+        return max((int(node["inputs"]["length"]) for node in self._of(LATENT_SOURCES)), default=1)
+
+    def _files(self) -> Iterator[str]:
+        for node in self._nodes.values():
+            if node["class_type"].endswith(("Loader", "LoaderSimple", "LoaderModelOnly")):
+                names = (value for key, value in node["inputs"].items() if key == "name" or key.endswith("_name"))
+                yield from (value for value in names if isinstance(value, str))
+
+    def _node(self, link: object) -> dict[str, Any] | None:
+        return self._nodes.get(link[0]) if isinstance(link, list) and link and isinstance(link[0], str) else None
+
+    def _id(self, wanted: dict[str, Any]) -> str:
+        return next(node_id for node_id, node in self._nodes.items() if node is wanted)
