@@ -16,7 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -26,8 +27,8 @@ import httpx
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from tests.doubles.docker_engine import Container, Start, docker, networking, ssh_key
 from tests.doubles.worker_container import S3Container, WorkerContainer, rent, wanted
-from tests.image.conftest import Container, docker, networking, starting
 from videogen import manifest, mirror, port, project
 from videogen.boot_report import BootStep
 
@@ -61,10 +62,8 @@ def main() -> None:
     if "VIDEOGEN_TEST_BASE" not in os.environ:
         again = [str(ROOT / "tools/engine.sh"), sys.executable, *sys.argv]
         sys.exit(subprocess.run(again, check=False).returncode)
-    if not given.image:
-        build = [sys.executable, ROOT / "tools/build_image.py", "--test", "--tag", TEST_IMAGE]
-        subprocess.run(build, check=True, capture_output=True, timeout=600)
-    cold, warm, alone = measured(given.image or TEST_IMAGE)
+    with nullcontext(given.image) if given.image else built() as image:
+        cold, warm, alone = measured(image)
     table(cold, warm)
     jobs = {"an empty disk": cold, "a filled volume": warm, "peer: ComfyUI alone": alone}
     for name, boots in jobs.items():
@@ -81,13 +80,22 @@ def main() -> None:
     sys.exit(0 if worst - peer <= AIM_SECONDS else 1)
 
 
+@contextmanager
+def built() -> Iterator[str]:
+    """The name of the image of the tests, with the stand-in; the name goes afterwards, its layers stay to build on."""
+    build = [sys.executable, ROOT / "tools/build_image.py", "--test", "--tag", TEST_IMAGE]
+    subprocess.run(build, check=True, capture_output=True, timeout=600)
+    try:
+        yield TEST_IMAGE
+    finally:
+        docker("image", "rm", TEST_IMAGE)
+
+
 def measured(image: str) -> tuple[list[Boot], list[Boot], list[Boot]]:
     """Boots with an empty disk, with a filled volume, and of ComfyUI alone; interleaved."""
     text = MANIFEST.read_text(encoding="utf-8")
     models = manifest.parse(text, MANIFEST.name)
     with tempfile.TemporaryDirectory() as folder, networking() as network:
-        key = Path(folder) / "key"
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True, timeout=30)
         objects = Path(folder) / "s3"
         objects.mkdir()
         volume = docker("volume", "create")
@@ -95,12 +103,12 @@ def measured(image: str) -> tuple[list[Boot], list[Boot], list[Boot]]:
         with bucket:
             store = bucket.store()
             mirror.mirror(text, models, store, ROOT)
-            keys = key.with_suffix(".pub").read_text()
+            keys = ssh_key(Path(folder)).with_suffix(".pub").read_text()
             settings = wanted(bucket, manifest.digest(text), volume=True, ssh_public_keys=keys)
             mounts = [f"type=volume,source={volume},destination=/workspace/data"]
 
             def boot(mounts: Sequence[str]) -> Boot:
-                with starting(image) as start:
+                with Start(image) as start:
                     return worker(lambda: rent(start, bucket, settings, mounts=mounts))
 
             boot(mounts)  # fills it
@@ -129,7 +137,7 @@ def comfyui(image: str) -> Boot:
     url = f"http://127.0.0.1:{number}"
     command = ["/opt/venv/bin/python", "/opt/comfyui/main.py", f"--port={number}", "--base-directory=/tmp"]
     gpu = [] if docker("info", "--format", "{{.Runtimes.nvidia}}") != "<no value>" else ["--cpu"]
-    with starting(image) as start:
+    with Start(image) as start:
         began, wall = time.monotonic(), time.time()
         box = start(*command, "--disable-auto-launch", *gpu, options=["--network", "host"])
         while not accepts(url):

@@ -1,7 +1,7 @@
 """The worker's own face: says over HTTP how it is, and ends it when asked. Without the token it says nothing.
 
-`GET /status` answers with a `WorkerStatus`, `PUT /lease` takes `LeaseTerms`, `POST /stop` begins the end; both answer
-with the status then.
+`GET /status` answers with a `WorkerStatus`, `PUT /lease` takes `LeaseTerms` (409 before the lease has begun),
+`POST /stop` begins the end; both answer with the status then.
 """
 
 import hmac
@@ -103,7 +103,12 @@ class _Handler(BaseHTTPRequestHandler):
         except ValidationError:
             self._answer(HTTPStatus.BAD_REQUEST)
             return
-        self.server.board.renew(terms)
+        board = self.server.board
+        if board.keep_terms is None:  # it might be over already, or be granted other terms by its record
+            self._answer(HTTPStatus.CONFLICT)
+            return
+        board.renew(terms)
+        board.keep_terms(terms)
         self._answer(HTTPStatus.OK, self.server.status())
 
     def _answer(self, status: HTTPStatus, body: str = "") -> None:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from videogen import process_tree
 from videogen.errors import ProcessError
 
 _LOOK_SECONDS = 0.02
@@ -69,17 +70,21 @@ class Child:
             self._deaths.popleft()
         how = f"by signal {-code}" if code < 0 else f"with code {code}"
         if not self.proven:
-            raise ProcessError(f"{self.name} ended {how} before it answered", self._last_words())
+            raise ProcessError(f"{self.name} ended {how} before it answered", self.last_words())
         if len(self._deaths) > self._patience.restarts:
             minutes = f"{self._patience.seconds / 60:g} minutes"
             message = f"{self.name} died {len(self._deaths)} times within {minutes}, at last {how}"
-            raise ProcessError(message, self._last_words())
+            raise ProcessError(message, self.last_words())
         self._process = self._started()
         self.restarts += 1
         return True
 
     def end(self, grace_seconds: float, hurry: threading.Event | None = None) -> None:
-        """SIGTERM, and SIGKILL after the grace or once there is a hurry; returns when it is gone."""
+        """SIGTERM, and SIGKILL after the grace or once there is a hurry; returns when it is gone.
+
+        What it started and left behind is killed, too; but a descendant whose own parent had ended is not known.
+        """
+        left = process_tree.below(self._process.pid) if self._process.poll() is None else []
         self._process.terminate()
         hurry = hurry or threading.Event()
         deadline = time.monotonic() + grace_seconds
@@ -88,6 +93,14 @@ class Child:
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait(_KILLED_SECONDS)
+        process_tree.kill(left)
+
+    def last_words(self) -> str:
+        """The end of its log, as a hint for people."""
+        with self.log.open("rb") as log:
+            log.seek(max(0, self.log.stat().st_size - _TAIL_BYTES))
+            lines = log.read().decode(errors="replace").splitlines()[-_TAIL_LINES:]
+        return "\n".join([f"its log, {self.log}, ends with:", *lines]) if lines else f"it wrote nothing to {self.log}"
 
     def _started(self) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
@@ -106,9 +119,3 @@ class Child:
                 )
             except (OSError, subprocess.SubprocessError) as error:  # the latter: rights that cannot be had
                 raise ProcessError(f"{self.name} cannot start: {error}") from error
-
-    def _last_words(self) -> str:
-        with self.log.open("rb") as log:
-            log.seek(max(0, self.log.stat().st_size - _TAIL_BYTES))
-            lines = log.read().decode(errors="replace").splitlines()[-_TAIL_LINES:]
-        return "\n".join([f"its log, {self.log}, ends with:", *lines]) if lines else f"it wrote nothing to {self.log}"

@@ -1,7 +1,8 @@
 """The worker's door: an nginx that lets nothing through to ComfyUI and the agent without the token.
 
 How to start it, as root: `prepare(settings, user="gateway")`, then run `command(settings)` as that user with
-`environment()`, and run it again, without preparing, whenever it dies. It logs to stderr and ends on SIGTERM.
+`process.bare_environment()`, and run it again, without preparing, whenever it dies. It logs to stderr and ends on
+SIGTERM.
 """
 
 import hashlib
@@ -10,12 +11,12 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from videogen.closed_routes import CLOSED_ROUTES
 from videogen.errors import Fault, InputError, ProcessError, ToolMissing
+from videogen.process import bare_environment
 from videogen.project import template
 from videogen.secret import Secret
 
@@ -80,6 +81,11 @@ class GatewaySettings:
         return self.run / "nginx.conf"
 
     @property
+    def leaving(self) -> Path:
+        """The file whose presence says that the worker takes no more prompts."""
+        return self.run / "leaving"
+
+    @property
     def cookie(self) -> str:
         """The value of the cookie that stands for the token: does not give the token away, and dies with it."""
         return hmac.new(self.token.reveal().encode(), b"videogen gateway cookie", hashlib.sha256).hexdigest()
@@ -113,9 +119,9 @@ def check_command(settings: GatewaySettings) -> list[str]:
     return ["nginx", "-t", "-q", "-c", str(settings.configuration), "-e", "stderr"]
 
 
-def environment() -> Mapping[str, str]:
-    """The environment to run it with: nothing of the worker's."""
-    return {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+def refuse_jobs(settings: GatewaySettings) -> None:
+    """From now on a running gateway takes no prompt; a new run folder takes them again."""
+    settings.leaving.touch(0o644)
 
 
 def prepare(settings: GatewaySettings, user: str | None = None) -> None:
@@ -123,7 +129,7 @@ def prepare(settings: GatewaySettings, user: str | None = None) -> None:
 
     Raises `ToolMissing` without nginx, and `ProcessError` with nginx's words when it refuses.
     """
-    if shutil.which("nginx", path=environment()["PATH"]) is None:
+    if shutil.which("nginx", path=bare_environment()["PATH"]) is None:
         raise ToolMissing("nginx is not installed", "it is part of the image")
     for path, text in files(settings).items():
         for folder in (settings.run, path.parent):
@@ -135,7 +141,7 @@ def prepare(settings: GatewaySettings, user: str | None = None) -> None:
     try:
         checked = subprocess.run(
             check_command(settings),
-            env=dict(environment()),
+            env=bare_environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -49,7 +49,9 @@ class LogShipping:
     ) -> None:
         self._place, self._access = place, access
         self._redaction, self._most_shipped = redaction, most_shipped
-        self._worker, self.boot = worker, 1
+        self._worker = worker
+        self.boot = 0
+        """Which of the worker's starts it is; 0 while nobody knows, and where its lease does not begin."""
         self._lines: deque[bytes] = deque()
         self._waiting = 0
         self._lost = 0

@@ -233,6 +233,11 @@ def base_environment() -> dict[str, str]:
     return {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ") if name in os.environ}
 
 
+def bare_environment() -> dict[str, str]:
+    """Where the system's programs are, and nothing else: for a program that shall know nothing of the worker's."""
+    return {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+
+
 def _prune(folder: Path, newest: Path) -> None:
     logs = {}
     for path in folder.glob("*.log"):

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from videogen.process import bare_environment
 from videogen.worker_sample import GpuSample, Sample
 
 _QUERY = ("name", "memory.used", "memory.total", "utilization.gpu", "temperature.gpu", "power.draw")
@@ -19,9 +20,7 @@ class Sampler:
 
     def __init__(self, folder: Path, system: Path = Path("/"), environment: Mapping[str, str] | None = None) -> None:
         self._folder, self._system = folder, system
-        self._environment = dict(
-            environment or {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
-        )
+        self._environment = dict(environment or bare_environment())
 
     def take(self, at: float) -> Sample:
         """The machine now. Raises `OSError` when the disk does not answer; everything else may be unknown."""

@@ -1,7 +1,8 @@
 """A shell on the worker for whoever holds one of the keys: as one user, without passwords, without its secrets.
 
-How to start it, as root: `fingerprint = prepare(settings)`, then run `command(settings)` with `environment()`, and run
-it again, without preparing, whenever it dies. It logs to stderr and ends on SIGTERM; open sessions end on their own.
+How to start it, as root: `fingerprint = prepare(settings)`, then run `command(settings)` with
+`process.bare_environment()`, since sessions learn of it; run it again, without preparing, whenever it dies. It logs to
+stderr and ends on SIGTERM; open sessions are its descendants, and outlive it unless they are ended, too.
 
 That no secret is in reach is half the caller's work: a process of `user` must be started without any, because a login
 may read its environment (`/proc/<pid>/environ`).
@@ -12,11 +13,11 @@ import binascii
 import hashlib
 import shutil
 import subprocess
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from videogen.errors import Fault, InputError, ProcessError, ToolMissing
+from videogen.process import bare_environment
 from videogen.project import template
 
 VARIABLE = "VIDEOGEN_SSH_PUBLIC_KEYS"
@@ -92,17 +93,12 @@ def command(settings: SshSettings) -> list[str]:
     return [_SSHD, "-D", "-e", "-f", str(settings.configuration)]
 
 
-def environment() -> Mapping[str, str]:
-    """The environment to run it with: nothing of the worker's, of which sessions could learn."""
-    return {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
-
-
 def prepare(settings: SshSettings) -> str:
     """Makes the run folder with a new host key and has sshd check it; the host key's fingerprint, `SHA256:…`.
 
     Raises `ToolMissing` without sshd, and `ProcessError` with its words when it refuses.
     """
-    if shutil.which(_SSHD) is None or shutil.which("ssh-keygen", path=environment()["PATH"]) is None:
+    if shutil.which(_SSHD) is None or shutil.which("ssh-keygen", path=bare_environment()["PATH"]) is None:
         raise ToolMissing("sshd is not installed", "it is part of the image")
     for folder in (settings.run, PRIVILEGE_SEPARATION):
         folder.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -123,7 +119,7 @@ def _run(*argv: str) -> None:
     try:
         subprocess.run(
             argv,
-            env=dict(environment()),
+            env=bare_environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -38,6 +38,8 @@ class StatusBoard:
         """A second one did: nothing is worth a wait any more."""
         self.lived: Callable[[], float] = lambda: time.monotonic() - started
         """Seconds since the worker's first start; a container's later starts count from there, too."""
+        self.keep_terms: Callable[[LeaseTerms], object] | None = None
+        """Writes down what `renew` grants; nothing before the lease has begun."""
         self._worker, self._manifest, self._terms, self._started = worker, manifest, terms, started
         self._state: Literal["booting", "ready", "failed", "ending"] = "booting"
         self._steps = [BootStep(name="Python starts", began=0, seconds=time.monotonic() - started)]

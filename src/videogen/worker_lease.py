@@ -1,8 +1,9 @@
 """How long a worker has lived in all its boots: a container that exits is started again, and must not begin anew.
 
 `cache/leases/<worker>.json` on the worker's root, since several workers may share a volume. The record holds what was
-lived until its last moment, by two clocks: the wall's, which may be wrong, and the machine's, which ends with it.
-Between two moments the longer of the two counts, so whichever clock says first that the lease is over is believed.
+lived until its last moment, and the terms if they were changed. Two clocks count: the wall's, which may be wrong, and
+the machine's, which ends with it. Between two moments the longer of the two counts, so whichever clock says first that
+the lease is over is believed.
 """
 
 import threading
@@ -16,6 +17,7 @@ from pydantic import ValidationError
 from videogen.disk import written
 from videogen.document import Schema
 from videogen.errors import InputError, Stopped
+from videogen.lease import LeaseTerms
 
 MOST_BOOTS = 5
 """A container that was started more often than this in one lease dies of something that no start cures."""
@@ -46,6 +48,7 @@ class _Record(Schema):
     boot_id: str
     since_boot: float
     over: str | None = None
+    terms: LeaseTerms | None = None
 
     def lived_at(self, now: Moment) -> float:
         by_wall = now.wall - self.wall
@@ -90,6 +93,11 @@ class WorkerLease:
         """How often it was started; 1 at its first boot."""
         return self._record.boots
 
+    @property
+    def terms(self) -> LeaseTerms | None:
+        """What `renew` granted last, in this boot or an earlier one; nothing: what it was started with holds."""
+        return self._record.terms
+
     def lived(self, now: Moment) -> float:
         """Seconds from its first start to that moment."""
         return self._record.lived_at(now)
@@ -99,12 +107,18 @@ class WorkerLease:
         with self._writing:
             self._write(self._record.at(now))
 
+    def renew(self, terms: LeaseTerms, now: Moment) -> None:
+        """Other terms hold, in later boots too; raises as `keep` does, and the next `keep` tries it again."""
+        with self._writing:
+            self._write(self._record.at(now).model_copy(update={"terms": terms}))
+
     def finish(self, why: str, now: Moment) -> None:
         """It is over for good; raises as `keep` does."""
         with self._writing:
             self._write(self._record.at(now).model_copy(update={"over": why}))
 
     def _write(self, record: _Record) -> None:
+        self._record = record
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with written(self._path) as file:
@@ -112,7 +126,6 @@ class WorkerLease:
         except OSError as error:
             message = f"how long the worker has lived cannot be written down: {error}"
             raise InputError.of("environment: VIDEOGEN_WORKSPACE", message) from error
-        self._record = record
 
 
 def _read(path: Path) -> _Record | None:

@@ -6,19 +6,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 
+from tests.doubles.docker_engine import Container, Start
 from tests.doubles.s3_server import S3Server, rclone
 from tests.doubles.worker_process import settings
 from videogen import port, stack_outputs
 from videogen.boot_report import WorkerStatus
 from videogen.secret import Secret
 from videogen.worker_environment import WorkerEnvironment
-
-if TYPE_CHECKING:  # that module starts what is here
-    from tests.image.conftest import Container, Start
 
 CANARY = "canary-6b1f0c"
 """Part of every secret of these workers, so that whoever looks for it finds all of them."""
@@ -97,7 +95,7 @@ def wanted(bucket: S3Container, manifest: str, **more: Any) -> WorkerEnvironment
 class WorkerContainer:
     """A worker that was rented; everything is asked through its gateway."""
 
-    container: "Container"
+    container: Container
     settings: WorkerEnvironment
     url: str
 
@@ -167,7 +165,7 @@ def _program(words: str) -> str:
 
 
 def rent(
-    start: "Start",
+    start: Start,
     bucket: S3Container,
     settings: WorkerEnvironment,
     *,

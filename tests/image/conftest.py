@@ -4,24 +4,19 @@ Without an engine that answers, `tools/engine.sh` starts a private one and stops
 not possible either, these tests fail and say why: a skipped image proves nothing.
 """
 
-import contextlib
-import json
 import os
 import subprocess
 import sys
-import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol
 
 import pytest
-import testinfra
 
+from tests.doubles.docker_engine import ROOT, Start, both_streams, docker, networking, ssh_key
 from tests.doubles.worker_container import S3Container
+from tests.doubles.worker_process import fill, manifest_text
 
-ROOT = Path(__file__).resolve().parents[2]
 STARTED = "engine ready"
 BUILD_SECONDS = 400
 
@@ -31,90 +26,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent) and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(600))
-
-
-def docker(*words: str, seconds: float = 60, **options: Any) -> str:
-    """What `docker` prints; the test fails with its words when it fails."""
-    command = ["docker", *words]
-    done: subprocess.CompletedProcess[str] = subprocess.run(
-        command, capture_output=True, text=True, timeout=seconds, check=False, **options
-    )
-    assert done.returncode == 0, f"docker {words[0]}: {done.stderr or done.stdout}"
-    return done.stdout.strip()
-
-
-def both_streams(*command: str, seconds: float) -> "subprocess.CompletedProcess[str]":
-    """A command in the repository, with its two streams as one."""
-    return subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=seconds, cwd=ROOT, check=False
-    )
-
-
-@dataclass(frozen=True)
-class Container:
-    """A container of the image; `host` asks it as testinfra does."""
-
-    id: str
-
-    @property
-    def host(self) -> Any:
-        return testinfra.get_host(f"docker://{self.id}")
-
-    def run(self, *command: str, user: str = "root", seconds: float = 30) -> "subprocess.CompletedProcess[str]":
-        """A command in it, as a list: no shell."""
-        words = ["docker", "exec", "--user", user, self.id, *command]
-        return subprocess.run(words, capture_output=True, text=True, timeout=seconds, check=False)
-
-    def state(self) -> dict[str, Any]:
-        """Docker's `State`: Running, ExitCode, OOMKilled, …"""
-        state: dict[str, Any] = json.loads(docker("inspect", "--format", "{{json .State}}", self.id))
-        return state
-
-    def logs(self) -> str:
-        """Everything that it wrote, both streams."""
-        return both_streams("docker", "logs", self.id, seconds=30).stdout
-
-    def address(self, port: int) -> str:
-        """`127.0.0.1:N`, where this machine reaches a port that was given in `publish`."""
-        return docker("port", self.id, str(port)).splitlines()[0]
-
-    def ip(self) -> str:
-        """Its address in its first network."""
-        form = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}"
-        return docker("inspect", "--format", form, self.id).split()[0]
-
-    def stop(self, grace: int = 20) -> int:
-        """SIGTERM, and SIGKILL after the grace; the exit code."""
-        docker("stop", "--time", str(grace), self.id, seconds=grace + 30)
-        return int(self.state()["ExitCode"])
-
-    def until(self, done: Callable[[], Any], seconds: float = 30) -> Any:
-        """The first true answer of `done`; the test fails with the log when the time is over."""
-        end = time.monotonic() + seconds
-        while not (answer := done()):
-            assert time.monotonic() < end, f"still not so after {seconds} s\n{self.logs()}"
-            time.sleep(0.1)
-        return answer
-
-
-class Start(Protocol):
-    """Starts a container of the image, which is removed after the test.
-
-    `command` replaces the image's entrypoint when given. `environment` reaches the container by value, never through an
-    argument list. `mounts` are Docker's words (`type=tmpfs,destination=/workspace`), `publish` ports that loopback of
-    this machine shall reach, `options` anything else of `docker run`.
-    """
-
-    def __call__(
-        self,
-        *command: str,
-        environment: Mapping[str, str] | None = None,
-        mounts: Sequence[str] = (),
-        network: str | None = None,
-        publish: Sequence[int] = (),
-        options: Sequence[str] = (),
-        image: str | None = None,
-    ) -> Container: ...
 
 
 @pytest.fixture(scope="session")
@@ -154,15 +65,6 @@ def image(engine: None) -> str:
     return name
 
 
-@contextlib.contextmanager
-def networking() -> Iterator[str]:
-    """A network in which containers know each other by name (`options=["--name", …]`)."""
-    name = f"videogen-test-{uuid.uuid4().hex[:12]}"
-    docker("network", "create", name)
-    yield name
-    docker("network", "rm", name)
-
-
 @pytest.fixture
 def network(engine: None) -> Iterator[str]:
     """A network of this test's own."""
@@ -186,46 +88,27 @@ def bridge(engine: None) -> str:
     return docker("network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}")
 
 
+@pytest.fixture(scope="module")
+def digest(bucket: S3Container) -> str:
+    """A manifest of two very small models, which are in the bucket."""
+    return fill(bucket, manifest_text())
+
+
+@pytest.fixture(scope="session")
+def public_key(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Somebody's key for ssh."""
+    return ssh_key(tmp_path_factory.mktemp("keys")).with_suffix(".pub").read_text()
+
+
 @pytest.fixture
 def container(image: str) -> Iterator[Start]:
     """Starts containers of the image; see `Start`."""
-    with starting(image) as start:
+    with Start(image) as start:
         yield start
 
 
 @pytest.fixture(scope="module")
 def shared_container(image: str) -> Iterator[Start]:
     """As `container`, but they live until the module's last test: for tests that only look."""
-    with starting(image) as start:
+    with Start(image) as start:
         yield start
-
-
-@contextlib.contextmanager
-def starting(own: str) -> Iterator[Start]:
-    """The factory behind the fixtures."""
-    started: list[str] = []
-
-    def start(
-        *command: str,
-        environment: Mapping[str, str] | None = None,
-        mounts: Sequence[str] = (),
-        network: str | None = None,
-        publish: Sequence[int] = (),
-        options: Sequence[str] = (),
-        image: str | None = None,
-    ) -> Container:
-        given = environment or {}
-        words = ["run", "--detach", *options]
-        words += [word for mount in mounts for word in ("--mount", mount)]
-        words += [word for port in publish for word in ("--publish", f"127.0.0.1::{port}")]
-        words += ["--network", network] if network else []
-        words += [word for name in given for word in ("--env", name)]
-        words += ["--entrypoint", command[0]] if command else []
-        started.append(docker(*words, image or own, *command[1:], env=os.environ | given))
-        return Container(started[-1])
-
-    try:
-        yield start
-    finally:
-        if started:
-            docker("rm", "--force", "--volumes", *started)

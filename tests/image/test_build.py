@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.image.conftest import ROOT, Container, Start, docker
+from tests.doubles.docker_engine import ROOT, Container, Start, docker
 from videogen import node_schema
 
 FOLDER = ROOT / "images/comfyui"

@@ -15,7 +15,7 @@ import httpx
 import pytest
 import yaml
 
-from tests.image.conftest import ROOT, docker
+from tests.doubles.docker_engine import ROOT, docker
 from videogen import port
 
 READY_SECONDS = 90

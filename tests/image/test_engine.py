@@ -3,7 +3,7 @@
 import os
 import subprocess
 
-from tests.image.conftest import ROOT, docker
+from tests.doubles.docker_engine import ROOT, docker
 
 
 def test_engine_is_shared(engine: None) -> None:

@@ -1,6 +1,5 @@
 """sshd of the image, in a container that holds secrets as a rented worker does."""
 
-import json
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -11,20 +10,20 @@ from pathlib import Path
 import pytest
 import testinfra
 
+from tests.doubles.docker_engine import Container, Start, ssh_key
 from tests.doubles.echo_server import Echo, echo_server
-from tests.image.conftest import Container, Start
 from videogen import port
 
 CANARY = "canary-of-every-secret"
 RUNS_IT = """
 import json, os, pathlib, subprocess, sys
-from videogen import ssh_server
+from videogen import process, ssh_server
 given = json.loads(sys.argv[1])
 settings = ssh_server.SshSettings(run=pathlib.Path("/run/videogen/ssh"), **given)
 print(ssh_server.prepare(settings), flush=True)
 # as ComfyUI is: the same user, and an environment without secrets
 subprocess.Popen(["sleep", "600"], user="comfy", group="comfy", extra_groups=[], env={"PATH": "/usr/bin"})
-subprocess.run(ssh_server.command(settings), env=dict(ssh_server.environment()))
+subprocess.run(ssh_server.command(settings), env=process.bare_environment())
 """
 
 
@@ -63,29 +62,14 @@ class Server:
 @pytest.fixture(scope="module")
 def server(shared_container: Start, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     assert shutil.which("ssh-keygen"), "these tests need ssh's client (Debian: openssh-client)"
-    key = _new_key(tmp_path_factory.mktemp("keys"))
+    key = ssh_key(tmp_path_factory.mktemp("keys"))
     public = port.free(["ssh"])["ssh"]
     with echo_server() as allowed, echo_server() as closed, echo_server() as agent:
         given: dict[str, object] = {"port": public, "comfyui_port": allowed.port, "agent_port": agent.port}
         given |= {"public_keys": key.with_suffix(".pub").read_text()}
-        box = shared_container(
-            "/usr/bin/tini",
-            "--",
-            "python",
-            "-c",
-            RUNS_IT,
-            json.dumps(given),
-            environment={"VIDEOGEN_TOKEN": CANARY, "RUNPOD_API_KEY": CANARY, "AWS_SECRET_ACCESS_KEY": CANARY},
-            options=["--network", "host"],
-        )
-        assert port.wait_open(public, 20, lambda: bool(box.state()["Running"])), box.logs()
+        canaries = dict.fromkeys(("VIDEOGEN_TOKEN", "RUNPOD_API_KEY", "AWS_SECRET_ACCESS_KEY"), CANARY)
+        box = shared_container.python(RUNS_IT, given, port=public, environment=canaries)
         yield Server(box, public, key, allowed, closed)
-
-
-def _new_key(folder: Path) -> Path:
-    make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / "id")]
-    subprocess.run(make, check=True, capture_output=True, timeout=30)
-    return folder / "id"
 
 
 def test_key_opens(server: Server) -> None:
@@ -111,7 +95,7 @@ def test_nobody_else(server: Server, user: str) -> None:
 
 def test_other_key(server: Server, tmp_path: Path) -> None:
     """Another key opens nothing, and no other way is offered."""
-    refused = server.ssh("id", key=_new_key(tmp_path))
+    refused = server.ssh("id", key=ssh_key(tmp_path))
 
     assert refused.returncode == 255
     assert "Permission denied (publickey)" in refused.stderr

@@ -14,9 +14,9 @@ import httpx
 import pytest
 
 from tests.doubles import studio
+from tests.doubles.docker_engine import ROOT, Start, docker
 from tests.doubles.studio import Heard
 from tests.doubles.worker_container import CANARY, TOKEN, S3Container, WorkerContainer, rent, wanted
-from tests.image.conftest import ROOT, Start, docker, starting
 from videogen import manifest, mirror, project, readiness
 from videogen.media import Expected, check_video
 from videogen.secret import Secret
@@ -41,18 +41,10 @@ def digest(bucket: S3Container) -> str:
 
 
 @pytest.fixture(scope="module")
-def public_key(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Somebody's key for ssh."""
-    path = tmp_path_factory.mktemp("keys") / "id"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path], check=True, timeout=30)
-    return path.with_suffix(".pub").read_text()
-
-
-@pytest.fixture(scope="module")
 def origin(image: str) -> Iterator[str]:
     """A volume with a git repository."""
     name = docker("volume", "create")
-    with starting(image) as start:
+    with Start(image) as start:
         box = start("/bin/sh", "-c", ORIGIN, mounts=[f"type=volume,source={name},destination=/origin"])
         assert int(docker("wait", box.id)) == 0, box.logs()
     yield name
@@ -96,6 +88,28 @@ def test_proven_ready_then_renders(worker: WorkerContainer, bucket: S3Container,
     assert (done.done, done.failed) == (1, 0)
     assert check_video(tmp_path / "videos" / "walk" / f"{what.jobs[0].id}.mp4", Expected(64, 64, 5, 16)) == []
     assert heard.words("progress")
+
+
+def test_leaving_worker_hands_its_job_on(
+    worker: WorkerContainer, container: Start, bucket: S3Container, digest: str, tmp_path: Path
+) -> None:
+    """A worker that drains takes no new job of a batch; another worker renders it, and nothing is lost."""
+    slow = json.dumps([{"name": "slow", "seconds": 60}])
+    leaving = rent(container, bucket, wanted(bucket, digest, drain_seconds=60), STANDIN_FAULTS=slow)
+    leaving.ready()
+    picture = {"class_type": "EmptyImage", "inputs": {"width": 16, "height": 16, "batch_size": 1, "color": 1}}
+    save = {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "x"}}
+    assert leaving.ask("/prompt", "POST", json={"prompt": {"1": picture, "2": save}}).status_code == 200
+    leaving.container.until(lambda: leaving.ask("/queue").json()["queue_running"])
+    docker("kill", "--signal", "TERM", leaving.container.id)
+    leaving.until(lambda now: now.state == "ending")
+    leaving.container.until(lambda: leaving.ask("/prompt", "POST", json={}).status_code == 503)
+    worker.ready()
+    what, heard = studio.plan(tmp_path, [2, 3]), Heard()
+    done = studio.run(what, [leaving.url, worker.url], bucket.store(), heard, tokens={"w1": TOKEN, "w2": TOKEN})
+
+    assert (done.done, done.failed, done.open) == (2, 0, 0)
+    assert done.lost == {"w1": f"{leaving.url}: is leaving and takes no more jobs"}
 
 
 def test_health(worker: WorkerContainer, image: str) -> None:

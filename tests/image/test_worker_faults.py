@@ -4,22 +4,14 @@ import contextlib
 import json
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
 
+from tests.doubles.docker_engine import Start, docker
 from tests.doubles.worker_container import S3Container, WorkerContainer, rent, wanted
-from tests.doubles.worker_process import fill, manifest_text
-from tests.image.conftest import Start, docker
 from videogen.secret import Secret
 
 SLOW = json.dumps([{"name": "slow", "seconds": 60}])
-
-
-@pytest.fixture(scope="module")
-def digest(bucket: S3Container) -> str:
-    """A manifest of two very small models."""
-    return fill(bucket, manifest_text())
 
 
 @pytest.mark.parametrize("endpoint", ["http://nobody:9000", S3Container.inside])
@@ -111,13 +103,9 @@ def _stopped(worker: WorkerContainer) -> tuple[int, float]:
 
 
 @pytest.fixture(scope="module")
-def steady(
-    shared_container: Start, bucket: S3Container, digest: str, tmp_path_factory: pytest.TempPathFactory
-) -> WorkerContainer:
+def steady(shared_container: Start, bucket: S3Container, digest: str, public_key: str) -> WorkerContainer:
     """A worker with all of its programs."""
-    key = tmp_path_factory.mktemp("keys") / "id"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True, timeout=30)
-    return rent(shared_container, bucket, wanted(bucket, digest, ssh_public_keys=Path(f"{key}.pub").read_text()))
+    return rent(shared_container, bucket, wanted(bucket, digest, ssh_public_keys=public_key))
 
 
 @pytest.mark.parametrize("program", ["ComfyUI", "gateway", "sshd"])

@@ -5,11 +5,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-import pytest
-
+from tests.doubles.docker_engine import Start, docker
 from tests.doubles.worker_container import CANARY, S3Container, WorkerContainer, rent, wanted
-from tests.doubles.worker_process import fill, manifest_text
-from tests.image.conftest import Start, docker
 
 RUNPOD = {
     "RUNPOD_POD_ID": "p1x2y3z4",
@@ -31,12 +28,6 @@ VOLUME = "type=volume,destination=/workspace/data"
 IDLE = {"tini", "entrypoint", "guard"}
 WAITS = "this machine costs until it is ended; it does nothing any more"
 DAY = 86_400.0
-
-
-@pytest.fixture(scope="module")
-def digest(bucket: S3Container) -> str:
-    """A manifest of two very small models."""
-    return fill(bucket, manifest_text())
 
 
 def starts_again(pod: WorkerContainer, times: int) -> None:

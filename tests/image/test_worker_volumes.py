@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.doubles.docker_engine import Start, docker
 from tests.doubles.worker_container import S3Container, WorkerContainer, rent, wanted
 from tests.doubles.worker_process import fill, manifest_text
-from tests.image.conftest import Start, docker
 
 SIZE = 4 << 20
 HIGH, VAE = "wan2.2/high.safetensors", "vae/vae.safetensors"
@@ -51,14 +51,15 @@ def test_small_volume(container: Start, bucket: S3Container, digest: str) -> Non
 
 
 def test_full_volume(container: Start, bucket: S3Container, digest: str) -> None:
-    """A volume without room for anything fails the boot with its path, and the container's exit code says it."""
+    """A volume without room for anything fails the boot: path and reason are told outside, the exit code says it."""
     mount = "type=tmpfs,destination=/workspace/data,tmpfs-size=1000000"
     fill_up = "head -c 2000000 /dev/zero > /workspace/data/theirs 2> /dev/null"
-    settings = wanted(bucket, digest, volume=True, linger_seconds=0.5)
-    worker = rent(container, bucket, settings, mounts=[mount], before=fill_up)
+    worker = rent(container, bucket, wanted(bucket, digest, volume=True), mounts=[mount], before=fill_up)
+    status = worker.failed()
 
-    assert int(docker("wait", worker.container.id)) == 1
-    assert "failed: /workspace/data/cache/leases/w1.json: no space left" in worker.container.logs()
+    assert status.error == "/workspace/data/cache/leases/w1.json: no space left while writing"
+    assert [step.name for step in status.steps][1:] == ["gateway", "folders", "lease"]
+    assert worker.container.stop() == 1
 
 
 def test_volume_fills_up(container: Start, bucket: S3Container, digest: str) -> None:

@@ -189,3 +189,18 @@ def test_events_come_again_after_a_silent_socket(tmp_path: Path) -> None:
 
     with standin(tmp_path) as process:
         assert _with(process.url, lambda comfy: use(comfy, process)) == (False, True)
+
+
+def test_a_worker_that_leaves_is_lost_at_once() -> None:
+    """A gateway that says that its worker is leaving is not asked again; one that says only 503 is."""
+    asked = 0
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        nonlocal asked
+        asked += 1
+        return httpx.Response(503, text="busy") if asked < 3 else httpx.Response(503, json={"leaving": True})
+
+    with pytest.raises(WorkerLost, match="is leaving and takes no more jobs"):
+        _with("http://127.0.0.1:9", partial(_sent, GRAPH), httpx.MockTransport(answer))
+
+    assert asked == 3

@@ -92,3 +92,28 @@ def test_cannot_start(tmp_path: Path) -> None:
     """A program that is not there is an error, not a traceback."""
     with pytest.raises(ProcessError, match="it cannot start"):
         Child("it", [str(tmp_path / "none")], folder=tmp_path, environment={}, log=tmp_path / "log")
+
+
+def test_what_it_started_ends_with_it(tmp_path: Path) -> None:
+    """Its end is also that of its children and theirs, though they ignore signals; of others it is not."""
+    (tmp_path / "stubborn").write_text("trap '' TERM HUP; echo $$ >> pids; sleep 9 & wait")
+    child = shell(tmp_path, "(sh stubborn; true) & (setsid sh stubborn; true) & wait")
+    bystander = shell(tmp_path, "sleep 9")
+    end = time.monotonic() + 5
+    while len(pids := (tmp_path / "pids").read_text().split() if (tmp_path / "pids").exists() else []) < 2:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    child.end(5)
+    while any(_lives(int(pid)) for pid in pids):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+    assert not bystander.tend()
+    bystander.end(5)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False

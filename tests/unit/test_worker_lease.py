@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from videogen.errors import Stopped
+from videogen.errors import InputError, Stopped
+from videogen.lease import LeaseTerms
 from videogen.worker_lease import MOST_BOOTS, Moment, WorkerLease
 
 
@@ -48,6 +49,23 @@ def test_over_is_over(tmp_path: Path) -> None:
         WorkerLease.begin(tmp_path, "w1", at(10, 10), goes_on=True)
     assert WorkerLease.begin(tmp_path, "w2", at(10, 10), goes_on=True).boots == 1
     assert WorkerLease.begin(tmp_path, "w1", at(10, 10), goes_on=False).lived(at(12, 12)) == 2
+
+
+def test_renewed_terms_stay(tmp_path: Path) -> None:
+    """What was granted later holds in the next boot, too, also when the disk took it only with a later write."""
+    longer = LeaseTerms(total=90, idle=9, boot=3)
+    first = WorkerLease.begin(tmp_path, "w1", at(0, 0), goes_on=True)
+    assert first.terms is None
+    folder = tmp_path / "cache" / "leases"
+    folder.rename(tmp_path / "away")
+    folder.write_text("no folder")
+    with pytest.raises(InputError, match="cannot be written down"):
+        first.renew(longer, at(1, 1))
+    folder.unlink()
+    first.keep(at(2, 2))
+
+    assert WorkerLease.begin(tmp_path, "w1", at(3, 3), goes_on=True).terms == longer
+    assert WorkerLease.begin(tmp_path, "w1", at(3, 3), goes_on=False).terms is None
 
 
 def test_too_many_boots(tmp_path: Path) -> None:

@@ -207,11 +207,17 @@ def test_lacking(board: StatusBoard, tmp_path: Path) -> None:
 
 
 def test_renew(board: StatusBoard) -> None:
-    """A new lease reaches the worker; one that cannot reach it is an error."""
+    """A new lease reaches the worker, which keeps it; one that it cannot have yet, or that a stranger gives, does not."""
+    kept: list[LeaseTerms] = []
+    longer = LeaseTerms(total=100, idle=10, boot=1)
     with agent_of(board) as url:
-        readiness.renew(url, TOKEN, LeaseTerms(total=100, idle=10, boot=1))
+        with pytest.raises(NotReady, match="409 Conflict"):
+            readiness.renew(url, TOKEN, longer)
+        board.keep_terms = kept.append
+        readiness.renew(url, TOKEN, longer)
         left = board.status().lease_seconds_left
         with pytest.raises(NotReady):
             readiness.renew(url, Secret("another"), TERMS)
 
     assert 5900 < left <= 6000
+    assert kept == [longer]

@@ -4,6 +4,7 @@ Run by root only, in a mount namespace whose list of accounts has those of the i
 """
 
 import os
+import re
 import shutil
 import signal
 import stat
@@ -23,6 +24,7 @@ from tests.store.test_sync import CAN_MOUNT
 from videogen import port
 from videogen.boot_report import WorkerStatus
 from videogen.secret import Secret
+from videogen.worker_lease import Moment, WorkerLease
 
 TOKEN = Secret("a-token-of-the-tests-0123456789")
 TOOLS = ("nginx", "sshd", "ssh", "ssh-keygen")
@@ -120,6 +122,9 @@ def test_users(s3: S3Server, place: Path, image: Sequence[str], tmp_path: Path) 
     with worker(wanted, tmp_path / "w", image) as one:
         until(one, "ready")
         comfyui, nginx, sshd = of(one, "videogen.standin"), of(one, "nginx"), of(one, "sshd")
+        run_by = (nginx / "cmdline").read_text() + (sshd / "cmdline").read_text()
+        folders = [Path(path) for path in sorted(set(re.findall(r"/run/videogen-\w+-\w+", run_by)))]
+        assert [folder.is_dir() for folder in folders] == [True, True]
         assert owner(comfyui) == (["61000"] * 4, "")
         assert owner(nginx) == (["61001"] * 4, "")
         assert owner(sshd)[0] == ["0"] * 4
@@ -136,11 +141,11 @@ def test_users(s3: S3Server, place: Path, image: Sequence[str], tmp_path: Path) 
         told = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "BatchMode=yes"]
         login = ["ssh", "-F", "none", "-i", str(key), "-p", str(wanted.ssh_port), *told, "comfy@127.0.0.1"]
         said = subprocess.run([*login, "id -u; env"], capture_output=True, text=True, timeout=20, check=False)
-        assert said.stdout.startswith("61000\n"), said.stderr + (place / "disk" / "cache" / "sshd.log").read_text()
+        assert said.stdout.startswith("61000\n"), said.stderr + one.said()
         assert "VIDEOGEN_" not in said.stdout
         one.process.terminate()
         assert one.ends(10) == 0
-    assert not list(Path("/run").glob("videogen-*"))
+    assert not [folder for folder in folders if folder.exists()]
 
 
 def test_gateway_dies(s3: S3Server, place: Path, image: Sequence[str], tmp_path: Path) -> None:
@@ -165,6 +170,47 @@ def test_failure_is_told_outside(s3: S3Server, place: Path, image: Sequence[str]
         assert one.ends(5) == 1
 
     assert "has no manifest" in (found.error or "")
+
+
+@pytest.mark.parametrize("fault", ["over", "folders"])
+def test_refusal_is_told_outside(s3: S3Server, place: Path, image: Sequence[str], tmp_path: Path, fault: str) -> None:
+    """A lease that is over, or a disk that cannot be used, is told through the gateway, and nothing else begins."""
+    wanted = rented(s3, place, linger_seconds=20, repository="file:///nowhere", repository_ref="main")
+    if fault == "over":
+        lease = WorkerLease.begin(place / "disk", "w1", Moment.now(), goes_on=True)
+        lease.finish("it was idle", Moment.now())
+    else:
+        (place / "disk").mkdir()
+        (place / "disk" / "models").write_text("no folder")
+    with worker(wanted, tmp_path / "w", image, VIDEOGEN_RESTARTS_BILL="1") as one:
+        found = until(one, "failed")
+        one.process.terminate()
+        assert one.ends(5) == {"over": 3, "folders": 2}[fault]
+
+    assert {"over": "the lease of w1 is over: it was idle", "folders": "cannot be used"}[fault] in (found.error or "")
+    assert [step.name for step in found.steps][1:] == ["gateway", "folders", "lease"][: 3 if fault == "over" else 2]
+
+
+def test_login_ends_while_the_machine_waits(s3: S3Server, place: Path, image: Sequence[str], tmp_path: Path) -> None:
+    """Where the machine waits for its end, open sessions and what they started in the background are closed."""
+    key = place / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    wanted = rented(s3, place, ssh_public_keys=(place / "key.pub").read_text(), restarts_bill=True)
+    told = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "BatchMode=yes"]
+    login = ["ssh", "-F", "none", "-i", str(key), "-p", str(wanted.ssh_port), *told, "comfy@127.0.0.1"]
+    with worker(wanted, tmp_path / "w", image) as one:
+        until(one, "ready")
+        command = [*login, "nohup sleep 33.98765 >/dev/null 2>&1 & echo in; sleep 33.98765"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as session:
+            assert session.stdout
+            assert session.stdout.readline() == "in\n"
+            httpx.post(f"{one.agent}/stop", headers={"Authorization": f"Bearer {TOKEN.reveal()}"}, trust_env=False)
+            assert session.wait(15) == 255
+        for _ in ticks(10):
+            if "does nothing any more" in one.said():
+                break
+        left = subprocess.run(["pgrep", "-f", "sleep 33.98765"], capture_output=True, text=True, check=False)
+        assert (one.process.poll(), left.stdout) == (None, "")
 
 
 def test_not_our_image(s3: S3Server, place: Path, tmp_path: Path) -> None:

@@ -1,14 +1,16 @@
 """Where a container that exits is started again and costs on, a lease that is over stays over."""
 
+import gzip
 import json
 import signal
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.doubles.s3_server import S3Server
-from tests.doubles.worker_process import WorkerProcess, fill, manifest_text, settings, ticks, worker
+from tests.doubles.worker_process import WorkerProcess, bearer, fill, manifest_text, settings, ticks, worker
 
 POD = {"RUNPOD_POD_ID": "p1", "RUNPOD_API_KEY": "key-of-a-pod-1234"}
 
@@ -83,6 +85,35 @@ def test_stopped_and_started(s3: S3Server, tmp_path: Path) -> None:
     assert left[0] < 60
     assert left[1] < left[0] - 1
     assert left[2] < left[1] - 1
+
+
+def test_renewed_lease(s3: S3Server, tmp_path: Path) -> None:
+    """A lease that was renewed is still so after a container was killed and started again with what it was told first."""
+    wanted = settings(s3, tmp_path / "disk", fill(s3, manifest_text()), restarts_bill=True)
+    with worker(wanted, tmp_path / "first") as one:
+        one.ready()
+        longer = {"total": 60, "idle": 30, "boot": 1}
+        httpx.put(f"{one.agent}/lease", json=longer, headers=bearer(), trust_env=False).raise_for_status()
+        one.process.kill()
+        one.ends()
+    with worker(wanted, tmp_path / "second") as one:
+        assert 3500 < one.ready().lease_seconds_left < 3600
+
+
+def test_logs_of_a_start_without_lease(s3: S3Server, tmp_path: Path) -> None:
+    """What a start says whose lease is over takes the place of no earlier log."""
+    wanted = settings(s3, tmp_path / "disk", "0" * 64, restarts_bill=True, log_ship_seconds=60)
+    store = s3.store()
+    found = []
+    for boot in ("first", "second"):
+        with worker(wanted, tmp_path / boot) as one:
+            waits(one)
+        found.append({log.key: store.get_bytes(store.outputs, log.key) for log in store.list(store.outputs, "logs/")})
+
+    first, second = found
+    assert all("/1-" in key for key in first)
+    assert second.items() > first.items()
+    assert b"the lease of w1 is over" in b"".join(gzip.decompress(second[key]) for key in second.keys() - first.keys())
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,8 @@ class Comfy:
         """Queues a prompt under an id of ours (a lower-case UUID).
 
         A POST whose answer got lost is not repeated blindly: the worker is asked whether it knows the id.
-        Raises `WorkerRefused` also when only part of the graph would run.
+        Raises `WorkerRefused` also when only part of the graph would run, and `WorkerLost` at once when the worker's
+        gateway says that it is leaving.
         """
         body = {"prompt": prompt, "client_id": client_id, "prompt_id": prompt_id}
         deadline = self._deadline()
@@ -105,6 +106,8 @@ class Comfy:
             else:
                 if answer.status_code not in _AWAY:
                     break
+                if self._json(answer).get("leaving"):
+                    raise WorkerLost(f"{self.url}: is leaving and takes no more jobs")
                 reason = f"HTTP {answer.status_code}"
             pause = await self._pause(deadline, pause, reason)
         parsed = self._json(answer)
