@@ -40,6 +40,10 @@ class Batch(Schema):
     """Small letters, digits and hyphens: it is a folder's name, here and in the bucket."""
     workflow: str
     """A folder of workflows/."""
+    character: str | None = None
+    """A file of characters/ without `.yaml`; its values go below `fixed` and above the phase's defaults."""
+    models: dict[str, str] = {}
+    """Slot of the workflow → the manifest's entry to use in it."""
     fixed: dict[str, Value] = {}
     """Values of the workflow's parameters, the same for all jobs."""
     matrix: dict[str, Annotated[tuple[Value, ...], Field(min_length=1)]] = {}
@@ -64,6 +68,22 @@ class InputFile:
 
 
 @dataclass(frozen=True)
+class Need:
+    """An input of a job that another job makes."""
+
+    parameter: str
+    job: str
+    """Its id."""
+    output: Literal["video", "image"] = "video"
+    """Which of its files: the first of that kind."""
+
+    @property
+    def placeholder(self) -> str:
+        """What stands in the graph until the file is there."""
+        return f"needs/{self.job}/{self.output}"
+
+
+@dataclass(frozen=True)
 class Job:
     """One render, complete: nothing else decides what comes out."""
 
@@ -79,6 +99,16 @@ class Job:
     models: dict[str, str]
     """Manifest name → sha256."""
     leaves_policy: tuple[str, ...]
+    needs: tuple[Need, ...] = ()
+    """Jobs that must be done first; their files are inputs of this one."""
+    step: str = ""
+    """The step of the chain that it does; empty for a job of its own."""
+    group: str = ""
+    """What all jobs of one finished video have in common, for people."""
+    post: str = ""
+    """The post step that it is; it is done where the batch is submitted, and no ComfyUI sees it."""
+    final: bool = True
+    """Its video is wanted for itself, not only for the jobs that need it."""
 
 
 def parse(text: str, name: str) -> tuple[Batch, Document]:

@@ -18,10 +18,19 @@ Value = bool | int | float | str
 
 
 class Target(Schema):
-    """One input of one node, by the node's title."""
+    """One input of one node, by the node's title; in a chain, one parameter of one step."""
 
-    title: str
-    input: str
+    title: str = ""
+    input: str = ""
+    step: str = ""
+    parameter: str = ""
+
+    @model_validator(mode="after")
+    def _names_one_thing(self) -> "Target":
+        node, step = bool(self.title and self.input), bool(self.step and self.parameter)
+        if node == step or (bool(self.title or self.input) and bool(self.step or self.parameter)):
+            raise ValueError("names `title` and `input` of a node, or `step` and `parameter` in a chain")
+        return self
 
 
 class Parameter(Schema):
@@ -80,6 +89,13 @@ class ModelSlot(Schema):
     title: str
     input: str
     model: str
+    """The slot's name: a batch or a character may put another entry into it."""
+    optional: bool = False
+    """Without a model the job is valid, too: the node is taken out of the graph and its links are bridged."""
+    strength: str | None = None
+    """With `optional`: the parameter whose value 0 takes the node out as well."""
+    bridges: tuple[str, ...] = ()
+    """With `optional`: the node's linked inputs in the order of its outputs.  [default: as they stand in the graph]"""
 
 
 class Stage(Schema):
@@ -96,16 +112,98 @@ class Output(Schema):
     kind: Literal["video", "image"]
 
 
+class Join(Schema):
+    """A link that exists only where a segment goes on from the one before."""
+
+    title: str
+    input: str
+    source: Annotated[str, Field(alias="from")]
+    """The title of the node that feeds it."""
+    output: Annotated[int, Field(ge=0)] = 0
+
+
+class SegmentRule(Schema):
+    """How a long video is drawn with this workflow, piece by piece, each from the last frames of the one before."""
+
+    length: str = "length"
+    """The parameter with the frames of a segment."""
+    overlap: Annotated[int, Field(ge=1)]
+    """Frames that a segment has in common with the one before."""
+    previous: str
+    """The parameter, a video, that takes the segment before. Only a segment that goes on needs it."""
+    joins: Annotated[tuple[Join, ...], Field(min_length=1)]
+    """What the graph links only where a segment goes on; else the nodes that feed these links are taken out."""
+    start: str | None = None
+    """The parameter that is told at which frame of the whole video the segment begins, from 0."""
+    tail: str | None = None
+    """The parameter that is told at which frame of the segment before the common ones begin."""
+    colour_match: bool = True
+    """Whether `stitch` draws each segment's colours to those of the frames before it."""
+
+
+class Factor(Schema):
+    """A value in proportion to what it was; rounded to what the parameter allows."""
+
+    times: Annotated[float, Field(gt=0)]
+
+
+class Rung(Schema):
+    """One step of the shrink ladder: what is tried when memory ended."""
+
+    rung: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+    why: str
+    values: Annotated[dict[str, Value | Factor], Field(alias="set")] = {}
+    """Parameter → its value on this rung, or a factor on the one that the job asked for."""
+    flags: tuple[str, ...] = ()
+    """ComfyUI's flags that the rung needs."""
+
+
+class Repeat(Schema):
+    """A step that is done once a segment."""
+
+    over: Literal["segments"]
+    frames: str | None = None
+    """The chain's parameter with the frames of the whole video; not for a step that follows a repeated one."""
+    previous: bool = False
+    """Each job is fed by the one before."""
+
+
+class ChainStep(Schema):
+    """One step of a chain: jobs for ComfyUI, or a post step that is done on the machine that submits."""
+
+    step: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+    workflow: str | None = None
+    """A folder of workflows/."""
+    post: Literal["stitch", "vr180"] | None = None
+    feeds: dict[str, str] = {}
+    """Parameter of this step → the earlier step whose video it takes."""
+    repeat: Repeat | None = None
+    values: Annotated[dict[str, Value], Field(alias="set")] = {}
+    """Values of this step's parameters, over its defaults and under what the batch says."""
+
+    @model_validator(mode="after")
+    def _does_one_thing(self) -> "ChainStep":
+        if bool(self.workflow) == bool(self.post):
+            raise ValueError("a step is either a `workflow` or a `post`")
+        return self
+
+
 class Definition(Schema):
-    """What `workflow.yaml` says."""
+    """What `workflow.yaml` says: of a graph beside it, or of a chain of other workflows."""
 
     version: Literal[1] = Field(alias="schema")
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
     about: str
     parameters: tuple[Parameter, ...]
-    models: tuple[ModelSlot, ...]
+    models: tuple[ModelSlot, ...] = ()
     order: tuple[Stage, ...] = ()
-    outputs: Annotated[tuple[Output, ...], Field(min_length=1)]
+    outputs: tuple[Output, ...] = ()
+    """At least one, unless it is a chain."""
+    segments: SegmentRule | None = None
+    ladder: tuple[Rung, ...] = ()
+    """From the least loss to the greatest."""
+    chain: tuple[ChainStep, ...] = ()
+    """The steps, in order; each takes what earlier ones made. The last one's video is the result."""
     stall_minutes: Annotated[float, Field(gt=0)] = 10
     """How long ComfyUI may be silent within one job before the job counts as stalled."""
 
@@ -175,6 +273,8 @@ def _against_graph(definition: Definition, graph: Graph, document: Document) -> 
         if stage.title not in graph.titles:
             missing = True
             yield missing_title(graph, stage.title, document.address(("order", index, "title")))
+    if not definition.outputs:
+        yield document.fault(("outputs",), "needs at least 1 item")
     for index, output in enumerate(definition.outputs):
         if output.title not in graph.titles:
             yield missing_title(graph, output.title, document.address(("outputs", index, "title")))
