@@ -20,7 +20,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from infra import settings
-from videogen import batch, cli, errors, manifest, phase, project, workflow
+from videogen import batch, character, cli, errors, manifest, phase, project, workflow
 from videogen.document import schemas_in
 
 NOTE = "<!-- Made by `make reference`; change the code instead. -->\n"
@@ -64,6 +64,7 @@ def files() -> Iterator[str]:
     for name, schema in (
         ("batches/*.yaml", batch.Batch),
         ("workflows/*/workflow.yaml", workflow.Definition),
+        ("characters/*.yaml", character.Character),
         ("workflows/phases/*.yaml", phase.Phase),
         ("models_manifest.yaml", manifest.Manifest),
         ("Pulumi.*.yaml", settings.Settings),

@@ -8,13 +8,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from videogen.batch import Job, Limits
+from videogen.batch import SEED, Job, Limits
 from videogen.failure import Failure, FailureClass
 from videogen.graph import links
 from videogen.workflow import Workflow
 
-SEED = "seed"
-"""The parameter that every workflow calls so."""
 SEED_STEP = 1_000_003
 """A prime far above the steps of any matrix, so that a new seed is no other job's seed."""
 

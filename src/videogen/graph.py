@@ -46,6 +46,10 @@ class Graph:
                 return node_id
         raise KeyError(wanted)
 
+    def title_of(self, node_id: str) -> str:
+        """The title of the node with that id; raises `KeyError`."""
+        return title(self._nodes[node_id])
+
     def node(self, wanted: str) -> dict[str, Any]:
         """A copy of the node with that title; raises `KeyError`."""
         return deepcopy(self._nodes[self.node_id(wanted)])

@@ -73,6 +73,16 @@ class Phase(Schema):
             if size not in policy.sizes:
                 yield self._fault(address, "size", size, ", ".join(policy.sizes))
 
+        seed = parameters.get("seed")
+        if (
+            self.seeds
+            and self.seeds.fixed
+            and seed is not None
+            and "seed" not in leaves
+            and seed not in self.seeds.values
+        ):
+            yield self._fault(address, "seed", str(seed), ", ".join(str(one) for one in self.seeds.values))
+
     def _fault(self, address: str, name: str, value: str, allowed: str) -> Fault:
         message = f"{value} is outside the policy of phase {self.phase} ({allowed})"
         return Fault(f"{address}/{name}", message, f"to leave the policy on purpose: `leave_policy: [{name}]`")

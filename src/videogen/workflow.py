@@ -4,15 +4,16 @@
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from videogen.document import Document, Schema, did_you_mean
 from videogen.errors import Fault, InputError
-from videogen.graph import Graph, missing_title
-from videogen.manifest import Manifest, PhaseName, require
+from videogen.graph import Graph, link_of, missing_title
+from videogen.manifest import Manifest, Model, PhaseName, require
+from videogen.rewiring import bypass, join, unbridged, without_loose
 
 Value = bool | int | float | str
 
@@ -62,6 +63,12 @@ class Parameter(Schema):
     def default_for(self, phase: PhaseName) -> Value | None:
         """The value where a batch says nothing; nothing means that the batch must say it."""
         return self.default.get(phase) if isinstance(self.default, dict) else self.default
+
+    def at_least(self, value: int) -> int:
+        """The smallest allowed whole number that is not below `value`."""
+        value = max(value, int(self.minimum or value))
+        step = self.multiple_of or 1
+        return value + (self.plus - value) % step
 
     def fault(self, value: object) -> tuple[str, str | None] | None:
         """What is wrong with a value, and a hint; nothing when it may be used."""
@@ -214,6 +221,9 @@ class Workflow:
 
     definition: Definition
     graph: Graph
+    """Empty for a chain and for a post step."""
+    steps: Mapping[str, "Workflow"] = field(default_factory=dict)
+    """The steps of a chain, by their names."""
 
     @property
     def name(self) -> str:
@@ -228,24 +238,73 @@ class Workflow:
         raise KeyError(name)
 
     @property
+    def parts(self) -> tuple["Workflow", ...]:
+        """What goes to ComfyUI: itself, or the steps of a chain."""
+        return tuple(step for step in self.steps.values() if step.graph.titles) if self.steps else (self,)
+
+    def doing(self, step: str) -> "Workflow":
+        """The workflow of that step of a chain; itself where `step` is empty."""
+        return self.steps[step] if step else self
+
+    @property
     def parameter_names(self) -> tuple[str, ...]:
         """All parameters' names."""
         return tuple(parameter.name for parameter in self.definition.parameters)
 
-    def bind(self, values: Mapping[str, object], manifest: Manifest) -> Graph:
+    def filled(
+        self, values: Mapping[str, object], manifest: Manifest, chosen: Mapping[str, str] | None = None
+    ) -> list[tuple[ModelSlot, Model | None]]:
+        """Each slot with its model; nothing for an optional one that is empty or whose strength is 0.
+
+        `chosen` puts other entries of the manifest into slots. Raises `InputError` for a model that is needed and that
+        the manifest lacks.
+        """
+        found: list[tuple[ModelSlot, Model | None]] = []
+        for index, slot in enumerate(self.definition.models):
+            name = (chosen or {}).get(slot.model, slot.model)
+            idle = slot.strength is not None and not values.get(slot.strength)
+            if slot.optional and (idle or (name == slot.model and is_missing(name, manifest))):
+                found.append((slot, None))
+            else:
+                address = f"workflows/{self.name}/workflow.yaml: models/{index}/model"
+                found.append((slot, require(manifest, name, address)))
+        return found
+
+    def bind(self, values: Mapping[str, object], manifest: Manifest, chosen: Mapping[str, str] | None = None) -> Graph:
         """The graph with every parameter's value and every model's file name in its place.
 
-        `values` holds each parameter's value as ComfyUI takes it (an input file's name on the server).
+        `values` holds each parameter's value as ComfyUI takes it (an input file's name on the server). Nodes of empty
+        optional slots are taken out; with `segments`, so is what reads the segment before where `values` has none.
         Raises `InputError` for a model that the manifest lacks.
         """
         bound: dict[tuple[str, str], Any] = {}
         for name, value in values.items():
             for target in self.parameter(name).sets:
                 bound[target.title, target.input] = value
-        for index, slot in enumerate(self.definition.models):
-            model = require(manifest, slot.model, f"workflows/{self.name}/workflow.yaml: models/{index}/model")
-            bound[slot.title, slot.input] = model.comfy_name
-        return self.graph.bind(bound)
+        slots = self.filled(values, manifest, chosen)
+        bound.update({(slot.title, slot.input): model.comfy_name for slot, model in slots if model is not None})
+        graph = self._joined(self.graph.bind(bound), values)
+        for slot, model in slots:
+            if model is None:
+                graph = bypass(graph, slot.title, slot.bridges)
+        return graph
+
+    def _joined(self, graph: Graph, values: Mapping[str, object]) -> Graph:
+        rule = self.definition.segments
+        if rule is None:
+            return graph
+        if rule.previous not in values:
+            return without_loose(graph, [one.source for one in rule.joins])
+        replaced = [graph.node(one.title)["inputs"].get(one.input) for one in rule.joins]
+        loose = [graph.title_of(link[0]) for value in replaced if (link := link_of(value))]
+        for one in rule.joins:
+            graph = join(graph, one.title, one.input, one.source, one.output)
+        return without_loose(graph, loose)
+
+
+def is_missing(name: str, manifest: Manifest) -> bool:
+    """Whether the manifest has no file for a slot: no entry of that name, or an empty one."""
+    return name not in manifest.names or manifest.named(name).is_empty
 
 
 def parse(text: str, name: str, graph: Graph) -> Workflow:
@@ -268,6 +327,14 @@ def _against_graph(definition: Definition, graph: Graph, document: Document) -> 
                 yield document.fault(("parameters", index, "default"), *wrong)
     for index, slot in enumerate(definition.models):
         yield from _target(graph, slot.title, slot.input, document, ("models", index))
+        if slot.optional and slot.title in graph.titles:
+            for sentence in unbridged(graph, slot.title, slot.bridges):
+                yield document.fault(("models", index), sentence)
+        if slot.strength is not None and slot.strength not in (known := [one.name for one in definition.parameters]):
+            hint = did_you_mean(slot.strength, known)
+            yield document.fault(("models", index, "strength"), f"no parameter `{slot.strength}`", hint)
+    if definition.segments is not None:
+        yield from _segments(definition, definition.segments, graph, document)
     missing = False
     for index, stage in enumerate(definition.order):
         if stage.title not in graph.titles:
@@ -288,6 +355,21 @@ def _against_graph(definition: Definition, graph: Graph, document: Document) -> 
             yield document.fault(("order",), "the order is scail, uni3c, wan")
         for sentence in graph.out_of_order(stages):
             yield document.fault(("order",), sentence)
+
+
+def _segments(definition: Definition, rule: SegmentRule, graph: Graph, document: Document) -> Iterator[Fault]:
+    kinds = {parameter.name: parameter.type for parameter in definition.parameters}
+    roles = (("length", rule.length, "integer"), ("previous", rule.previous, "video"))
+    told = [(key, name, "integer") for key, name in (("start", rule.start), ("tail", rule.tail)) if name is not None]
+    for key, name, kind in (*roles, *told):
+        if name not in kinds:
+            yield document.fault(("segments", key), f"no parameter `{name}`", did_you_mean(name, kinds))
+        elif kinds[name] != kind:
+            yield document.fault(("segments", key), f"`{name}` should be of type {kind}")
+    for index, one in enumerate(rule.joins):
+        for key, wanted in (("title", one.title), ("from", one.source)):
+            if wanted not in graph.titles:
+                yield missing_title(graph, wanted, document.address(("segments", "joins", index, key)))
 
 
 def _target(graph: Graph, title: str, name: str, document: Document, path: tuple[str | int, ...]) -> Iterator[Fault]:
