@@ -13,11 +13,13 @@ import sqlite3
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from videogen.batch import Job
 from videogen.failure import Failure, FailureClass
+from videogen.flaw import Flaw
 from videogen.ledger_file import LedgerFile
 from videogen.ledger_rows import IN_FLIGHT, AttemptRow, AttemptState, JobRow, JobState, OutputRow
 
@@ -92,7 +94,7 @@ class Ledger:
     def outputs(self, prompt_id: str) -> list[OutputRow]:
         """The files of an attempt."""
         rows = self._file.all("SELECT * FROM outputs WHERE prompt_id = ? ORDER BY rowid", (prompt_id,))
-        return [OutputRow(row["name"], Path(row["path"]), row["key"], row["size"], row["sha256"]) for row in rows]
+        return [_output(row) for row in rows]
 
     def done_outputs(self, batch: str, job: str) -> list[OutputRow]:
         """The files of a done job; nothing for any other."""
@@ -130,20 +132,22 @@ class Ledger:
             self._insert_attempt(db, batch, job, "", str(uuid.uuid4()), AttemptState.FAILED, failure)
             self._job_state(db, batch, job, JobState.FAILED)
 
-    def adopt(self, batch: str, job: str, worker: str, prompt_id: str, outputs: Sequence[OutputRow]) -> None:
+    def adopt(
+        self, batch: str, job: str, worker: str, prompt_id: str, outputs: Sequence[OutputRow], gpu: str = ""
+    ) -> None:
         """The open job is done: another ledger's run put it into the bucket."""
         with self._file.transaction() as db:
-            self._insert_attempt(db, batch, job, worker, prompt_id, AttemptState.DONE, None)
+            self._insert_attempt(db, batch, job, worker, prompt_id, AttemptState.DONE, None, gpu)
             _insert_outputs(db, prompt_id, outputs)
             self._job_state(db, batch, job, JobState.DONE)
 
     # Attempts
 
-    def lease(self, batch: str, job: str, worker: str) -> AttemptRow:
+    def lease(self, batch: str, job: str, worker: str, gpu: str = "", rung: str = "") -> AttemptRow:
         """A new attempt with a prompt id of its own. Call it before anything is sent."""
         prompt_id = str(uuid.uuid4())
         with self._file.transaction() as db:
-            self._insert_attempt(db, batch, job, worker, prompt_id, AttemptState.LEASED, None)
+            self._insert_attempt(db, batch, job, worker, prompt_id, AttemptState.LEASED, None, gpu, rung)
         return self.attempt(prompt_id)
 
     def attempt(self, prompt_id: str) -> AttemptRow:
@@ -203,17 +207,19 @@ class Ledger:
         prompt_id: str,
         state: AttemptState,
         failure: Failure | None,
+        gpu: str = "",
+        rung: str = "",
     ) -> None:
         now = self._clock()
         db.execute(
             "INSERT INTO attempts"
-            " (prompt_id, batch, job, number, worker, state, leased, changed, kind, message, evidence)"
-            " SELECT ?, ?, ?, 1 + coalesce(max(number), 0), ?, ?, ?, ?, ?, ?, ? FROM attempts"
+            " (prompt_id, batch, job, number, worker, state, leased, changed, kind, message, evidence, gpu, rung)"
+            " SELECT ?, ?, ?, 1 + coalesce(max(number), 0), ?, ?, ?, ?, ?, ?, ?, ?, ? FROM attempts"
             " WHERE batch = ? AND job = ?",
             (
                 *(prompt_id, batch, job, worker, state, now, now),
                 *((failure.kind, failure.message, _json(failure.evidence)) if failure else (None, None, None)),
-                *(batch, job),
+                *(gpu, rung, batch, job),
             ),
         )
 
@@ -238,8 +244,11 @@ class Ledger:
 def _insert_outputs(db: sqlite3.Connection, prompt_id: str, outputs: Sequence[OutputRow]) -> None:
     for output in outputs:
         db.execute(
-            "INSERT INTO outputs VALUES (?, ?, ?, ?, ?, ?)",
-            (prompt_id, output.name, str(output.path), output.key, output.size, output.sha256),
+            "INSERT INTO outputs (prompt_id, name, path, key, size, sha256, flaws) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(prompt_id, output.name, str(output.path), output.key, output.size, output.sha256),
+                json.dumps([asdict(flaw) for flaw in output.flaws], ensure_ascii=False),
+            ),
         )
 
 
@@ -276,7 +285,19 @@ def _attempt(row: sqlite3.Row) -> AttemptRow:
         changed=row["changed"],
         render_seconds=row["render_seconds"],
         failure=failure,
+        gpu=_since_2(row, "gpu") or "",
+        rung=_since_2(row, "rung") or "",
     )
+
+
+def _output(row: sqlite3.Row) -> OutputRow:
+    flaws = tuple(Flaw(**one) for one in json.loads(_since_2(row, "flaws") or "[]"))
+    return OutputRow(row["name"], Path(row["path"]), row["key"], row["size"], row["sha256"], flaws)
+
+
+def _since_2(row: sqlite3.Row, column: str) -> Any:
+    """A column that a ledger of schema 1 lacks, which a reader does not bring up to date."""
+    return row[column] if column in row.keys() else None  # noqa: SIM118 -- a row contains values, not names
 
 
 def _json(value: Mapping[str, object]) -> str:

@@ -171,7 +171,7 @@ class _Run:
         slots = asyncio.Semaphore(_FINISHING)
         async with asyncio.TaskGroup() as finishing:
             while (turn := await self._turn(runner.worker.name)) is not None:
-                job, attempt = self._begun(runner.worker.name, turn)
+                job, attempt = self._begun(runner.worker, turn)
                 try:
                     entry = await self._rendered(runner, job, attempt, turn, finishing)
                 except (AttemptFailed, WorkerError) as error:
@@ -194,9 +194,9 @@ class _Run:
             await self._wake.wait()
         return None
 
-    def _begun(self, worker: str, turn: Turn) -> tuple[Job, AttemptRow]:
+    def _begun(self, worker: Worker, turn: Turn) -> tuple[Job, AttemptRow]:
         if turn.prompt_id is None:
-            attempt = self._ledger.lease(self._plan.batch, turn.job, worker)
+            attempt = self._ledger.lease(self._plan.batch, turn.job, worker.name, worker.gpu)
         else:
             attempt = self._ledger.attempt(turn.prompt_id)
         job = self.jobs[turn.job]
@@ -204,7 +204,7 @@ class _Run:
             before = [one for one in self._ledger.attempts(self._plan.batch, job.id) if one.number < attempt.number]
             bad = sum(one.failure is not None and one.failure.kind is FailureClass.BAD_OUTPUT for one in before)
             job = reseeded(job, self._plan.workflow, bad)
-        self._listener.job_started(worker, job, attempt.number, turn.prompt_id is not None)
+        self._listener.job_started(worker.name, job, attempt.number, turn.prompt_id is not None)
         return job, attempt
 
     async def _rendered(
