@@ -5,7 +5,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, model_validator
 
@@ -112,6 +112,14 @@ class Stage(Schema):
     title: str
 
 
+class Rule(Schema):
+    """A parameter whose value is less than another's."""
+
+    less: str
+    than: str
+    why: str
+
+
 class Output(Schema):
     """A node whose files are the job's outputs."""
 
@@ -204,6 +212,8 @@ class Definition(Schema):
     parameters: tuple[Parameter, ...]
     models: tuple[ModelSlot, ...] = ()
     order: tuple[Stage, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    """Between parameters of one job."""
     outputs: tuple[Output, ...] = ()
     """At least one, unless it is a chain."""
     segments: SegmentRule | None = None
@@ -250,6 +260,13 @@ class Workflow:
     def parameter_names(self) -> tuple[str, ...]:
         """All parameters' names."""
         return tuple(parameter.name for parameter in self.definition.parameters)
+
+    def broken_rules(self, values: Mapping[str, object]) -> Iterator[tuple[str, str, str]]:
+        """`(parameter, what is wrong, hint)` for each rule that a job's values break."""
+        for rule in self.definition.rules:
+            less, than = values.get(rule.less), values.get(rule.than)
+            if isinstance(less, int | float) and isinstance(than, int | float) and less >= than:
+                yield rule.less, f"{less:g} should be less than `{rule.than}`, which is {than:g}", rule.why
 
     def filled(
         self, values: Mapping[str, object], manifest: Manifest, chosen: Mapping[str, str] | None = None
@@ -345,6 +362,7 @@ def _against_graph(definition: Definition, graph: Graph, document: Document) -> 
     for index, output in enumerate(definition.outputs):
         if output.title not in graph.titles:
             yield missing_title(graph, output.title, document.address(("outputs", index, "title")))
+    yield from _rules(definition, document)
     names = [parameter.name for parameter in definition.parameters]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield document.fault(("parameters",), f"`{name}` stands twice")
@@ -355,6 +373,20 @@ def _against_graph(definition: Definition, graph: Graph, document: Document) -> 
             yield document.fault(("order",), "the order is scail, uni3c, wan")
         for sentence in graph.out_of_order(stages):
             yield document.fault(("order",), sentence)
+
+
+def _rules(definition: Definition, document: Document) -> Iterator[Fault]:
+    known = [parameter.name for parameter in definition.parameters]
+    for index, rule in enumerate(definition.rules):
+        for key, name in (("less", rule.less), ("than", rule.than)):
+            if name not in known:
+                hint = did_you_mean(name, known)
+                yield document.fault(("rules", index, key), f"no parameter `{name}`", hint)
+    for phase in get_args(PhaseName):
+        defaults = {one.name: one.default_for(phase) for one in definition.parameters}
+        for name, message, why in Workflow(definition, Graph({})).broken_rules(defaults):
+            path = ("parameters", known.index(name), "default")
+            yield document.fault(path, f"in phase {phase}, {message}", why)
 
 
 def _segments(definition: Definition, rule: SegmentRule, graph: Graph, document: Document) -> Iterator[Fault]:

@@ -1,0 +1,26 @@
+"""What is wrong with a workflow or a job before any money is spent: everything at once, each with its address.
+
+Pure: texts, schemas and figures in, findings out. `videogen.linting` reads the files.
+"""
+
+from videogen.lint.definition import definition_findings
+from videogen.lint.finding import Finding, Severity, of_faults
+from videogen.lint.fitting import Offers, fitting
+from videogen.lint.inputs import Media, input_findings
+from videogen.lint.jobs import job_findings
+from videogen.lint.models import model_findings
+from videogen.lint.shape import shape_findings
+
+__all__ = [
+    "Finding",
+    "Media",
+    "Offers",
+    "Severity",
+    "definition_findings",
+    "fitting",
+    "input_findings",
+    "job_findings",
+    "model_findings",
+    "of_faults",
+    "shape_findings",
+]

@@ -1,0 +1,192 @@
+"""Lint: reads workflows, batches and their inputs, and says everything that is wrong with them at once. Offline."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from videogen import lint, media, prepare, project, workflow
+from videogen.batch import Batch, Job
+from videogen.document import Document
+from videogen.errors import InputError
+from videogen.graph import Graph, Prompt, parse_nodes
+from videogen.lint import Finding, Offers
+from videogen.manifest import Manifest, PhaseName
+from videogen.node_recordings import Recording
+from videogen.prepare import PreparedBatch
+from videogen.workflow import Workflow
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What is held against a file."""
+
+    phase: PhaseName
+    models: Manifest
+    recording: Recording
+    offers: Offers
+    sizes: Mapping[str, int]
+    """Model's name → bytes in the phase, for the estimate."""
+
+
+@dataclass(frozen=True)
+class Linted:
+    """What lint says of one batch or workflow."""
+
+    name: str
+    findings: tuple[Finding, ...]
+    workflow: str = ""
+    jobs: tuple[Job, ...] = ()
+    """Of a batch without faults."""
+
+    def count(self, severity: lint.Severity) -> int:
+        """How many findings of that severity."""
+        return sum(found.severity == severity for found in self.findings)
+
+
+def lint_workflow(name: str, rules: Rules) -> Linted:
+    """A workflow by its folder's name; raises `InputError` for an unknown one."""
+    known = project.workflow_names()
+    if name not in known:
+        project.read_workflow(name, "workflow")
+    return Linted(f"workflows/{name}", _distinct(_workflow(name, rules, {})), name)
+
+
+def lint_batch(path: Path, rules: Rules) -> Linted:
+    """A batch file, its workflow, and the jobs that come of it."""
+    shown = project.shown(path.resolve())
+    try:
+        found, document = project.read_batch(path)
+    except InputError as error:
+        return Linted(shown, tuple(lint.of_faults(error.faults)))
+    findings: list[Finding] = []
+    if found.workflow in project.workflow_names():
+        findings += _workflow(found.workflow, rules, found.models)
+    said = {one.address.split(":")[0] for one in findings if one.severity == "error"}
+    jobs: tuple[Job, ...] = ()
+    try:
+        prepared = prepare.prepare(path, rules.phase, _as_if_pinned(rules.models))
+    except InputError as error:  # what the workflow's own files have wrong was said already, and better
+        findings += lint.of_faults(fault for fault in error.faults if fault.address.split(":")[0] not in said)
+    else:
+        jobs = prepared.jobs
+        findings += _jobs(prepared, document, rules, {(one.node, one.input, one.message) for one in findings})
+    sound = all(one.severity != "error" for one in findings)
+    return Linted(shown, _distinct(findings), found.workflow, jobs if sound else ())
+
+
+def _as_if_pinned(models: Manifest) -> Manifest:
+    """What is not pinned was said already; it keeps nobody from looking at the jobs, whose ids are then not shown."""
+    found = tuple(
+        one if one.runnable or one.is_empty else one.model_copy(update={"size": one.estimate or 1, "sha256": "0" * 64})
+        for one in models.models
+    )
+    return models.model_copy(update={"models": found})
+
+
+def _workflow(name: str, rules: Rules, chosen: Mapping[str, str]) -> Iterator[Finding]:
+    folder = project.root() / "workflows" / name
+    graph_file, address = folder / "graph.json", project.shown(folder / "graph.json")
+    where = project.shown(folder / "workflow.yaml")
+    if not graph_file.exists():
+        yield from _chain(name, rules, chosen)
+        return
+    nodes: Prompt = {}
+    try:
+        nodes = parse_nodes(project.read(graph_file), address)
+    except InputError as error:
+        yield from lint.of_faults(error.faults)
+    joins: list[tuple[str, str]] = []
+    try:
+        text = project.read(folder / "workflow.yaml")
+        document = Document(text, where)
+        definition = document.load(workflow.Definition)
+    except InputError as error:
+        yield from lint.of_faults(error.faults)
+    else:
+        if definition.name != name:
+            message = f"is `{definition.name}`, its folder is `{name}`"
+            yield Finding(document.address(("name",)), message, hint=f"name: {name}")
+        if definition.segments:
+            joins = [(one.title, one.source) for one in definition.segments.joins]
+        try:
+            found = workflow.parse(text, where, Graph(nodes))
+        except InputError as error:
+            yield from lint.of_faults(error.faults if nodes else ())
+        else:
+            yield from _against_schemas(found, document, address, rules, chosen)
+    if nodes:
+        yield from lint.shape_findings(nodes, rules.recording.schemas, address, joins)
+
+
+def _against_schemas(
+    found: Workflow, document: Document, graph_address: str, rules: Rules, chosen: Mapping[str, str]
+) -> Iterator[Finding]:
+    schemas, phase = rules.recording.schemas, project.read_phase(rules.phase)
+    yield from lint.definition_findings(found, schemas, document, graph_address, phase)
+    yield from lint.model_findings(found, schemas, document, graph_address, rules.models, rules.phase, chosen)
+
+
+def _chain(name: str, rules: Rules, chosen: Mapping[str, str]) -> Iterator[Finding]:
+    try:
+        found = project.read_workflow(name)
+    except InputError as error:
+        yield from lint.of_faults(error.faults)
+        return
+    for step in dict.fromkeys(step.workflow for step in found.definition.chain if step.workflow):
+        yield from _workflow(step, rules, chosen)
+
+
+def _jobs(
+    prepared: PreparedBatch, document: Document, rules: Rules, said: set[tuple[str, str, str]]
+) -> Iterator[Finding]:
+    recording, wrong = rules.recording, False
+    probed: dict[str, lint.Media] = {}
+    for job in prepared.jobs:
+        doing = prepared.workflow.doing(job.step)
+        if not job.post:
+            for found in lint.job_findings(job.prompt, recording.schemas, recording.options, document.name):
+                if (found.node, found.input, found.message) not in said:
+                    wrong = wrong or found.severity == "error"
+                    yield _by_parameter(found, prepared.batch, doing, document)
+        yield from _inputs(job, doing, prepared, document, probed)
+    if not wrong:
+        models = rules.models.select(rules.phase)
+        sizes = {one.comfy_name: rules.sizes.get(one.name) or one.size or one.estimate or 0 for one in models.models}
+        yield from lint.fitting(prepared.jobs, prepared.batch.limits, rules.offers, sizes, document.name)
+
+
+def _by_parameter(found: Finding, batch: Batch, doing: Workflow, document: Document) -> Finding:
+    """The finding at the line of the batch that set the value, where one did."""
+    for parameter in doing.definition.parameters:
+        if any((one.title, one.input) == (found.node, found.input) for one in parameter.sets):
+            address = _address(document, batch, parameter.name)
+            return Finding(**{**found.document(), "address": address})
+    return found
+
+
+def _address(document: Document, batch: Batch, parameter: str) -> str:
+    section = "matrix" if parameter in batch.matrix else "fixed"
+    return document.address((section, parameter))
+
+
+def _inputs(
+    job: Job, doing: Workflow, prepared: PreparedBatch, document: Document, probed: dict[str, lint.Media]
+) -> Iterator[Finding]:
+    digests = {file.path: file.sha256 for file in job.inputs}
+    rule = doing.definition.segments
+    start = job.parameters.get(rule.start, 0) if rule is not None and rule.start is not None else 0
+    for parameter in doing.definition.parameters:
+        digest = digests.get(str(job.parameters.get(parameter.name))) if parameter.is_file else None
+        if digest is None:
+            continue
+        if digest not in probed:
+            seen = media.probe(prepared.files[digest], "image" if parameter.type == "image" else "video")
+            probed[digest] = lint.Media(seen.width, seen.height, seen.frames, seen.fps)
+        address = _address(document, prepared.batch, parameter.name)
+        yield from lint.input_findings(parameter, probed[digest], job.parameters, address, int(start))
+
+
+def _distinct(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Each once, errors first."""
+    once = {(found.place, found.message): found for found in findings}
+    return tuple(sorted(once.values(), key=lambda found: found.severity != "error"))
