@@ -303,7 +303,7 @@ def _against_policy(
     address = document.address(("fixed",))
     if not workflow.definition.chain:
         yield from phase.faults(parameters, leaves, address)
-        yield from (Fault(f"{address}/{name}", *wrong) for name, *wrong in workflow.broken_rules(parameters))
+        yield from (Fault(f"{address}/{name}", what, why) for name, what, why in workflow.broken_rules(parameters))
         return
     try:
         pieces = chain.pieces(workflow, parameters, phase)
@@ -318,5 +318,5 @@ def _against_policy(
         for name, value in piece.values.items():
             if wrong := piece.workflow.parameter(name).fault(value):
                 yield Fault(f"{address}: {piece.label}: {name}", *wrong)
-        for name, *wrong in piece.workflow.broken_rules(piece.values):
-            yield Fault(f"{address}: {piece.label}: {name}", *wrong)
+        for name, what, why in piece.workflow.broken_rules(piece.values):
+            yield Fault(f"{address}: {piece.label}: {name}", what, why)
