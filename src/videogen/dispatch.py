@@ -23,6 +23,10 @@ class Waiting:
 
     job: str
     avoid: frozenset[str] = frozenset()
+    needs: frozenset[str] = frozenset()
+    """Jobs that must be done before it is given out."""
+    here: bool = False
+    """A post step: not for a worker, but for the machine that submits."""
 
 
 class Action(StrEnum):
@@ -53,6 +57,8 @@ def next_job(worker: str, waiting: Sequence[Waiting], workers: Iterable[str]) ->
     """The job that `worker` takes now; nothing when what waits is better left to another of the living `workers`."""
     alive = set(workers)
     for one in waiting:
+        if one.needs or one.here:
+            continue
         if worker not in one.avoid or not alive - one.avoid:
             return one.job
     return None

@@ -110,9 +110,13 @@ class Ledger:
             db.execute("INSERT OR IGNORE INTO batches VALUES (?, ?)", (batch, now))
             for job in jobs:
                 db.execute(
-                    "INSERT OR IGNORE INTO jobs (batch, id, workflow, label, parameters, state, changed)"
-                    " VALUES (?, ?, ?, ?, ?, 'open', ?)",
-                    (batch, job.id, job.workflow, job.label, _json(job.parameters), now),
+                    "INSERT OR IGNORE INTO jobs"
+                    " (batch, id, workflow, label, parameters, state, changed, step, chain, final, needs)"
+                    " VALUES (?, ?, ?, ?, ?, 'open', ?, ?, ?, ?, ?)",
+                    (
+                        *(batch, job.id, job.workflow, job.label, _json(job.parameters), now),
+                        *(job.step, job.group, job.final, json.dumps([need.job for need in job.needs])),
+                    ),
                 )
 
     def reopen(self, batch: str, job: str) -> None:
@@ -267,6 +271,10 @@ def _job(row: sqlite3.Row) -> JobRow:
         state=JobState(row["state"]),
         attempts=row["ended"],
         changed=row["changed"],
+        step=_since_2(row, "step") or "",
+        group=_since_2(row, "chain") or row["label"],
+        final=_since_2(row, "final") != 0,
+        needs=tuple(json.loads(_since_2(row, "needs") or "[]")),
     )
 
 

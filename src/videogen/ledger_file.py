@@ -20,6 +20,7 @@ CREATE TABLE batches (name TEXT PRIMARY KEY, created REAL NOT NULL) STRICT;
 CREATE TABLE jobs (
   batch TEXT NOT NULL REFERENCES batches, id TEXT NOT NULL, workflow TEXT NOT NULL, label TEXT NOT NULL,
   parameters TEXT NOT NULL, state TEXT NOT NULL, budget_from INTEGER NOT NULL DEFAULT 0, changed REAL NOT NULL,
+  step TEXT, chain TEXT, final INTEGER, needs TEXT,
   PRIMARY KEY (batch, id)
 ) STRICT;
 CREATE TABLE attempts (
@@ -37,6 +38,10 @@ _SINCE_1 = """
 ALTER TABLE attempts ADD COLUMN gpu TEXT;
 ALTER TABLE attempts ADD COLUMN rung TEXT;
 ALTER TABLE outputs ADD COLUMN flaws TEXT;
+ALTER TABLE jobs ADD COLUMN step TEXT;
+ALTER TABLE jobs ADD COLUMN chain TEXT;
+ALTER TABLE jobs ADD COLUMN final INTEGER;
+ALTER TABLE jobs ADD COLUMN needs TEXT;
 """
 
 
