@@ -25,7 +25,8 @@ from videogen.ledger_rows import IN_FLIGHT, AttemptRow, AttemptState, JobRow, Jo
 
 _JOBS = (
     "SELECT j.*, (SELECT count(*) FROM attempts a WHERE a.batch = j.batch AND a.job = j.id"
-    " AND a.number > j.budget_from AND a.state IN ('failed', 'lost') AND a.kind IS NOT 'cancelled') AS ended"
+    " AND a.number > j.budget_from AND a.state IN ('failed', 'lost') AND a.kind IS NOT 'cancelled'"
+    " AND json_extract(a.evidence, '$.next') IS NULL) AS ended"
     " FROM jobs j WHERE j.batch = ?"
 )
 
@@ -147,11 +148,11 @@ class Ledger:
 
     # Attempts
 
-    def lease(self, batch: str, job: str, worker: str, gpu: str = "", rung: str = "") -> AttemptRow:
+    def lease(self, batch: str, job: str, worker: str, gpu: str = "", rung: str = "", work: str = "") -> AttemptRow:
         """A new attempt with a prompt id of its own. Call it before anything is sent."""
         prompt_id = str(uuid.uuid4())
         with self._file.transaction() as db:
-            self._insert_attempt(db, batch, job, worker, prompt_id, AttemptState.LEASED, None, gpu, rung)
+            self._insert_attempt(db, batch, job, worker, prompt_id, AttemptState.LEASED, None, gpu, rung, work)
         return self.attempt(prompt_id)
 
     def attempt(self, prompt_id: str) -> AttemptRow:
@@ -213,17 +214,18 @@ class Ledger:
         failure: Failure | None,
         gpu: str = "",
         rung: str = "",
+        work: str = "",
     ) -> None:
         now = self._clock()
         db.execute(
             "INSERT INTO attempts"
-            " (prompt_id, batch, job, number, worker, state, leased, changed, kind, message, evidence, gpu, rung)"
-            " SELECT ?, ?, ?, 1 + coalesce(max(number), 0), ?, ?, ?, ?, ?, ?, ?, ?, ? FROM attempts"
+            " (prompt_id, batch, job, number, worker, state, leased, changed, kind, message, evidence, gpu, rung, work)"
+            " SELECT ?, ?, ?, 1 + coalesce(max(number), 0), ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM attempts"
             " WHERE batch = ? AND job = ?",
             (
                 *(prompt_id, batch, job, worker, state, now, now),
                 *((failure.kind, failure.message, _json(failure.evidence)) if failure else (None, None, None)),
-                *(gpu, rung, batch, job),
+                *(gpu, rung, work, batch, job),
             ),
         )
 
@@ -295,6 +297,7 @@ def _attempt(row: sqlite3.Row) -> AttemptRow:
         failure=failure,
         gpu=_since_2(row, "gpu") or "",
         rung=_since_2(row, "rung") or "",
+        work=_since_2(row, "work") or "",
     )
 
 

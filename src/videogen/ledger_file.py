@@ -26,7 +26,7 @@ CREATE TABLE jobs (
 CREATE TABLE attempts (
   prompt_id TEXT PRIMARY KEY, batch TEXT NOT NULL, job TEXT NOT NULL, number INTEGER NOT NULL, worker TEXT NOT NULL,
   state TEXT NOT NULL, leased REAL NOT NULL, changed REAL NOT NULL, render_seconds REAL,
-  kind TEXT, message TEXT, evidence TEXT, gpu TEXT, rung TEXT,
+  kind TEXT, message TEXT, evidence TEXT, gpu TEXT, rung TEXT, work TEXT,
   FOREIGN KEY (batch, job) REFERENCES jobs (batch, id), UNIQUE (batch, job, number)
 ) STRICT;
 CREATE TABLE outputs (
@@ -34,9 +34,15 @@ CREATE TABLE outputs (
   size INTEGER NOT NULL, sha256 TEXT NOT NULL, flaws TEXT, PRIMARY KEY (prompt_id, name)
 ) STRICT;
 """
+_BOUNDARY = """
+CREATE TABLE boundary (
+  digest TEXT PRIMARY KEY, gpu TEXT NOT NULL, workflow TEXT NOT NULL, document TEXT NOT NULL, sent INTEGER NOT NULL
+) STRICT;
+"""
 _SINCE_1 = """
 ALTER TABLE attempts ADD COLUMN gpu TEXT;
 ALTER TABLE attempts ADD COLUMN rung TEXT;
+ALTER TABLE attempts ADD COLUMN work TEXT;
 ALTER TABLE outputs ADD COLUMN flaws TEXT;
 ALTER TABLE jobs ADD COLUMN step TEXT;
 ALTER TABLE jobs ADD COLUMN chain TEXT;
@@ -119,7 +125,7 @@ class LedgerFile:
         with self.transaction() as db:
             before = self._version()
             if before in (0, OLDEST):
-                for statement in (_TABLES if before == 0 else _SINCE_1).split(";")[:-1]:
+                for statement in ((_TABLES if before == 0 else _SINCE_1) + _BOUNDARY).split(";")[:-1]:
                     db.execute(statement)
                 if before == 0:
                     db.execute("INSERT INTO meta VALUES ('id', ?)", (str(uuid.uuid4()),))

@@ -49,7 +49,7 @@ class JobRow:
     parameters: dict[str, Any]
     state: JobState
     attempts: int
-    """Ended attempts that count against the batch's limit."""
+    """Ended attempts that count against the batch's limit: those after which less was asked for do not."""
     changed: float
     """Unix time."""
     step: str = ""
@@ -81,6 +81,8 @@ class AttemptRow:
     """Of the worker; empty in rows of older programs and for jobs that were never tried."""
     rung: str = ""
     """The rung of the shrink ladder on which it was tried; empty for the job as it was asked for."""
+    work: str = ""
+    """What was asked of the GPU, as `planner.work` writes it; empty in rows of older programs."""
 
 
 @dataclass(frozen=True)

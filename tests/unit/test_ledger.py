@@ -233,8 +233,11 @@ def test_a_ledger_of_schema_1_is_brought_up_to_date(ledger: Ledger, jobs: tuple[
     attempt = ledger.lease("walk", jobs[0].id, "w1", "H200-141GB", "tiled-vae")
     ledger.rendered(attempt.prompt_id, [_output(tmp_path)], 1.5)
     with sqlite3.connect(ledger.path) as db:
-        for table, column in (("attempts", "gpu"), ("attempts", "rung"), ("outputs", "flaws")):
-            db.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+        new = {"attempts": ("gpu", "rung", "work"), "outputs": ("flaws",), "jobs": ("step", "chain", "final", "needs")}
+        for table, columns in new.items():
+            for column in columns:
+                db.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+        db.execute("DROP TABLE boundary")
         db.execute("PRAGMA user_version = 1")
     db.close()
 
