@@ -327,7 +327,11 @@ def is_missing(name: str, manifest: Manifest) -> bool:
 def parse(text: str, name: str, graph: Graph) -> Workflow:
     """The workflow of `workflow.yaml`'s text and its graph; raises `InputError` with every fault."""
     document = Document(text, name)
-    definition = document.load(Definition)
+    return fitted(document.load(Definition), document, graph)
+
+
+def fitted(definition: Definition, document: Document, graph: Graph) -> Workflow:
+    """The definition in `document` with its graph; raises `InputError` with everything in which they do not agree."""
     found = list(_against_graph(definition, graph, document))
     if found:
         raise InputError(found)

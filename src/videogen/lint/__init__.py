@@ -3,24 +3,21 @@
 Pure: texts, schemas and figures in, findings out. `videogen.linting` reads the files.
 """
 
-from videogen.lint.definition import definition_findings
 from videogen.lint.finding import Finding, Severity, of_faults
 from videogen.lint.fitting import Offers, fitting
 from videogen.lint.inputs import Media, input_findings
 from videogen.lint.jobs import job_findings
-from videogen.lint.models import model_findings
-from videogen.lint.shape import shape_findings
+from videogen.lint.texts import File, workflow_findings
 
 __all__ = [
+    "File",
     "Finding",
     "Media",
     "Offers",
     "Severity",
-    "definition_findings",
     "fitting",
     "input_findings",
     "job_findings",
-    "model_findings",
     "of_faults",
-    "shape_findings",
+    "workflow_findings",
 ]

@@ -1,11 +1,14 @@
 """One thing that lint says."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from videogen.errors import Fault
 from videogen.node_schema import Finding as NodeFinding
+
+_PARTS = re.compile(r"(.*?)(?::(\d+))?(?:: (.*))?$", re.DOTALL)
 
 Severity = Literal["error", "warning"]
 """It would fail or come out wrong; it is allowed, and may not be what was meant."""
@@ -41,8 +44,11 @@ class Finding:
         return self.hint or (f"allowed: {self.allowed}" if self.allowed else None)
 
     def document(self) -> dict[str, Any]:
-        """For `--json`."""
-        return asdict(self)
+        """For `--json`, with the address in its parts as well."""
+        parts = _PARTS.match(self.address)
+        assert parts is not None  # it matches everything
+        file, line, path = parts.groups()
+        return {"file": file, "line": int(line) if line else None, "path": path or "", **asdict(self)}
 
 
 def of_faults(faults: Iterable[Fault]) -> list[Finding]:
