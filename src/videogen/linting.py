@@ -1,14 +1,13 @@
 """Lint: reads workflows, batches and their inputs, and says everything that is wrong with them at once. Offline."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from videogen import lint, media, prepare, project, workflow
+from videogen import lint, media, prepare, project
 from videogen.batch import Batch, Job
 from videogen.document import Document
 from videogen.errors import InputError
-from videogen.graph import Graph, Prompt, parse_nodes
 from videogen.lint import Finding, Offers
 from videogen.manifest import Manifest, PhaseName
 from videogen.node_recordings import Recording
@@ -85,45 +84,21 @@ def _as_if_pinned(models: Manifest) -> Manifest:
 
 def _workflow(name: str, rules: Rules, chosen: Mapping[str, str]) -> Iterator[Finding]:
     folder = project.root() / "workflows" / name
-    graph_file, address = folder / "graph.json", project.shown(folder / "graph.json")
-    where = project.shown(folder / "workflow.yaml")
-    if not graph_file.exists():
+    graph, definition = folder / "graph.json", folder / "workflow.yaml"
+    if not graph.exists():
         yield from _chain(name, rules, chosen)
         return
-    nodes: Prompt = {}
     try:
-        nodes = parse_nodes(project.read(graph_file), address)
+        drawn, defined = _file(graph), _file(definition)
     except InputError as error:
         yield from lint.of_faults(error.faults)
-    joins: list[tuple[str, str]] = []
-    try:
-        text = project.read(folder / "workflow.yaml")
-        document = Document(text, where)
-        definition = document.load(workflow.Definition)
-    except InputError as error:
-        yield from lint.of_faults(error.faults)
-    else:
-        if definition.name != name:
-            message = f"is `{definition.name}`, its folder is `{name}`"
-            yield Finding(document.address(("name",)), message, hint=f"name: {name}")
-        if definition.segments:
-            joins = [(one.title, one.source) for one in definition.segments.joins]
-        try:
-            found = workflow.parse(text, where, Graph(nodes))
-        except InputError as error:
-            yield from lint.of_faults(error.faults if nodes else ())
-        else:
-            yield from _against_schemas(found, document, address, rules, chosen)
-    if nodes:
-        yield from lint.shape_findings(nodes, rules.recording.schemas, address, joins)
+        return
+    phase = project.read_phase(rules.phase)
+    yield from lint.workflow_findings(name, drawn, defined, rules.recording.schemas, rules.models, phase, chosen)
 
 
-def _against_schemas(
-    found: Workflow, document: Document, graph_address: str, rules: Rules, chosen: Mapping[str, str]
-) -> Iterator[Finding]:
-    schemas, phase = rules.recording.schemas, project.read_phase(rules.phase)
-    yield from lint.definition_findings(found, schemas, document, graph_address, phase)
-    yield from lint.model_findings(found, schemas, document, graph_address, rules.models, rules.phase, chosen)
+def _file(path: Path) -> lint.File:
+    return lint.File(project.read(path), project.shown(path))
 
 
 def _chain(name: str, rules: Rules, chosen: Mapping[str, str]) -> Iterator[Finding]:
@@ -160,7 +135,7 @@ def _by_parameter(found: Finding, batch: Batch, doing: Workflow, document: Docum
     for parameter in doing.definition.parameters:
         if any((one.title, one.input) == (found.node, found.input) for one in parameter.sets):
             address = _address(document, batch, parameter.name)
-            return Finding(**{**found.document(), "address": address})
+            return replace(found, address=address)
     return found
 
 

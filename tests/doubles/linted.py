@@ -48,7 +48,7 @@ def _texts(name: str) -> tuple[str, str]:
 
 def nodes(name: str) -> Nodes:
     """A workflow's nodes, to be changed."""
-    return copy.deepcopy(json.loads(_texts(name)[0]))  # type: ignore[no-any-return]
+    return copy.deepcopy(json.loads(_texts(name)[0]))
 
 
 def definition(name: str) -> str:
