@@ -199,7 +199,10 @@ def _faults(definition: Definition, steps: Mapping[str, Workflow], document: Doc
 
 
 def _wrong_targets(definition: Definition, steps: Mapping[str, Workflow], document: Document) -> Iterator[Fault]:
+    counted = {step.repeat.frames for step in definition.chain if step.repeat is not None}
     for index, parameter in enumerate(definition.parameters):
+        if not parameter.sets and parameter.name not in counted:
+            yield document.fault(("parameters", index), f"`{parameter.name}` sets nothing, and no step repeats by it")
         defaults = parameter.default.values() if isinstance(parameter.default, dict) else [parameter.default]
         for value in defaults:
             if value is not None and (wrong := parameter.fault(value)):

@@ -47,7 +47,8 @@ class Parameter(Schema):
     """With `multiple_of`: the value is n × multiple_of + plus (Wan's lengths are 4n + 1)."""
     choices: tuple[str, ...] = ()
     default: Value | dict[PhaseName, Value] | None = None
-    sets: Annotated[tuple[Target, ...], Field(min_length=1)]
+    sets: tuple[Target, ...] = ()
+    """At least one, unless a chain's `repeat` counts by it."""
 
     @model_validator(mode="after")
     def _fits(self) -> "Parameter":
@@ -342,6 +343,8 @@ def _against_graph(definition: Definition, graph: Graph, document: Document) -> 
     for index, parameter in enumerate(definition.parameters):
         for place, target in enumerate(parameter.sets):
             yield from _target(graph, target.title, target.input, document, ("parameters", index, "sets", place))
+        if not parameter.sets:
+            yield document.fault(("parameters", index), f"`{parameter.name}` sets nothing")
         defaults = parameter.default.values() if isinstance(parameter.default, dict) else [parameter.default]
         for value in defaults:
             if value is not None and (wrong := parameter.fault(value)):
