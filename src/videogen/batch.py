@@ -206,6 +206,18 @@ def slots(batch: Batch, character: Character | None) -> dict[str, str]:
     return {**(character.lora.models if character and character.lora else {}), **batch.models}
 
 
+def resolved(job: Job, made: Mapping[Need, InputFile]) -> Job:
+    """The job with the files that its needs made in place of their placeholders; same id, since it is the same wish."""
+    names = {need.placeholder: file.name for need, file in made.items()}
+    prompt = {node_id: {**node, "inputs": dict(node["inputs"])} for node_id, node in job.prompt.items()}
+    for node in prompt.values():
+        for name, value in node["inputs"].items():
+            if isinstance(value, str):
+                node["inputs"][name] = names.get(value, value)
+    inputs = (*job.inputs, *made.values())
+    return replace(job, prompt=prompt, inputs=inputs if job.post else tuple(dict.fromkeys(inputs)))
+
+
 def _job(
     batch: Batch,
     piece: chain.Piece,

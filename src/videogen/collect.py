@@ -1,6 +1,7 @@
 """The second half of a job: its files come down, are checked, go into the bucket, and only then it is done."""
 
 import asyncio
+import hashlib
 import json
 import mimetypes
 from collections.abc import Mapping
@@ -44,6 +45,8 @@ class Collector:
     folder: Path
     store: Store
     ledger: Ledger
+    steps: frozenset[str] = frozenset()
+    """Jobs whose videos are only wanted by other jobs; on this machine they lie in `steps/`."""
 
     async def collect(
         self,
@@ -81,12 +84,35 @@ class Collector:
                 )
                 part.replace(target)
             kept.append(OutputRow(name, target, job_prefix(self.batch, job.id) + name, got.size, got.sha256))
-        for output in self.workflow.definition.outputs:
+        for output in self.workflow.doing(job.step).definition.outputs:
             if not counts.get(output.kind):
                 raise _bad(f"`{output.title}` gave no {output.kind}", [])
-        record = self._record(job, attempt, entry, worker, versions, kept, looks)
+        about = {
+            "name": worker.name,
+            "cloud": worker.cloud,
+            "gpu": worker.gpu,
+            "dollars_per_hour": worker.dollars_per_hour,
+        }
+        record = self._record(job, attempt, entry.render_seconds, about, versions, kept, looks)
         await asyncio.to_thread(_write, self.local(job.id, RECORD), record)
         self.ledger.rendered(attempt.prompt_id, kept, entry.render_seconds)
+
+    async def collect_post(self, job: Job, attempt: AttemptRow, made: Path, seconds: float) -> None:
+        """Checks the video that a post step `made` and keeps it; the attempt is `rendered`.
+
+        Raises `AttemptFailed` for one that is not worth keeping; it stays in `rejected/` as evidence.
+        """
+        name = f"video{made.suffix}"
+        target = self.local(job.id, name)
+        with explained(target):
+            seen = await self._worth_keeping(job, attempt, made.name, made, "video", Expected.of(job.parameters))
+            sha256 = await asyncio.to_thread(sha256_of, made)
+            await asyncio.to_thread(_move, made, target)
+        kept = [OutputRow(name, target, job_prefix(self.batch, job.id) + name, target.stat().st_size, sha256)]
+        look = {"name": name, "node": job.post, **seen}
+        record = self._record(job, attempt, seconds, {"name": attempt.worker}, {}, kept, [look])
+        await asyncio.to_thread(_write, self.local(job.id, RECORD), record)
+        self.ledger.rendered(attempt.prompt_id, kept, seconds)
 
     async def put_away(self, attempt: AttemptRow) -> None:
         """Puts the files of a `rendered` or `stored` attempt into the bucket; its job is done. Raises `StoreError`."""
@@ -112,44 +138,56 @@ class Collector:
             OutputRow(file["name"], self.local(job.id, file["name"]), file["key"], file["size"], file["sha256"])
             for file in described["outputs"]
         ]
-        for file in kept:
-            await asyncio.to_thread(self.store.get_file, self.store.outputs, file.key, file.path)
+        if job.id not in self.steps:  # what only other jobs want comes down when one of them does
+            for file in kept:
+                await asyncio.to_thread(self.store.get_file, self.store.outputs, file.key, file.path)
         await asyncio.to_thread(_write, self.local(job.id, RECORD), described)
         self.ledger.adopt(self.batch, job.id, described["worker"]["name"], described["prompt_id"], kept)
 
     def local(self, job: str, name: str) -> Path:
-        """Where a file of a job lies on this machine: `<batch>/<job id>.mp4`, others with their name behind the id."""
-        folder = self.folder / self.batch
+        """Where a file of a job lies on this machine: `<batch>/<job id>.mp4`, others with their name behind the id.
+
+        What only other jobs want lies in `<batch>/steps/`.
+        """
+        folder = self.folder / self.batch / ("steps" if job in self.steps else "")
         if PurePosixPath(name).stem == "video":
             return folder / f"{job}{PurePosixPath(name).suffix}"
         return folder / f"{job}.{name}"
 
     def _wanted(self, job: Job, entry: HistoryEntry) -> list[RemoteFile]:
         """The files of the output nodes first, then whatever else was saved; previews and inputs are left."""
-        titles = [output.title for output in self.workflow.definition.outputs]
+        titles = self._titles(job)
         named = [file for file in entry.files if self._is_output(job, file, titles)]
+        named.sort(key=lambda file: titles.index(title(job.prompt[file.node])))
         return named + [file for file in entry.files if file.type == "output" and file not in named]
+
+    def _titles(self, job: Job) -> list[str]:
+        return [output.title for output in self.workflow.doing(job.step).definition.outputs]
 
     def _is_output(self, job: Job, file: RemoteFile, titles: list[str]) -> bool:
         return file.node in job.prompt and title(job.prompt[file.node]) in titles
 
     async def _checked(self, job: Job, attempt: AttemptRow, file: RemoteFile, path: Path) -> dict[str, object]:
-        titles = [output.title for output in self.workflow.definition.outputs]
-        expected = Expected.of(job.parameters) if self._is_output(job, file, titles) else None
-        seen = await asyncio.to_thread(_look, path, _kind(file), expected)
+        expected = Expected.of(job.parameters) if self._is_output(job, file, self._titles(job)) else None
+        return await self._worth_keeping(job, attempt, file.filename, path, _kind(file), expected)
+
+    async def _worth_keeping(
+        self, job: Job, attempt: AttemptRow, name: str, path: Path, kind: _Kind, expected: Expected | None
+    ) -> dict[str, object]:
+        """What the file is; one that is wrong goes to `rejected/`."""
+        seen = await asyncio.to_thread(_look, path, kind, expected)
         if isinstance(seen, dict):
             return seen
-        suffix = PurePosixPath(file.filename).suffix
-        rejected = self.folder / self.batch / "rejected" / f"{job.id}-{attempt.number}{suffix}"
+        rejected = self.folder / self.batch / "rejected" / f"{job.id}-{attempt.number}{PurePosixPath(name).suffix}"
         await asyncio.to_thread(_move, path, rejected)
-        raise _bad(f"{file.filename}: {'; '.join(seen)}", seen, kept=str(rejected))
+        raise _bad(f"{name}: {'; '.join(seen)}", seen, kept=str(rejected))
 
     def _record(
         self,
         job: Job,
         attempt: AttemptRow,
-        entry: HistoryEntry,
-        worker: Worker,
+        seconds: float | None,
+        worker: Mapping[str, object],
         versions: Mapping[str, Any],
         kept: list[OutputRow],
         looks: list[dict[str, object]],
@@ -163,17 +201,17 @@ class Collector:
             "workflow": job.workflow,
             "parameters": job.parameters,
             "leave_policy": list(job.leaves_policy),
+            "character": job.character,
+            "step": job.step,
+            "group": job.group,
+            "post": job.post,
+            "needs": [asdict(need) for need in job.needs],
             "inputs": [asdict(file) for file in job.inputs],
             "models": job.models,
             "graph": job.prompt,
-            "worker": {
-                "name": worker.name,
-                "cloud": worker.cloud,
-                "gpu": worker.gpu,
-                "dollars_per_hour": worker.dollars_per_hour,
-            },
+            "worker": dict(worker),
             "versions": dict(versions),
-            "timings": {"leased": attempt.leased, "render_seconds": entry.render_seconds},
+            "timings": {"leased": attempt.leased, "render_seconds": seconds},
             "outputs": [
                 {**look, "key": file.key, "size": file.size, "sha256": file.sha256}
                 for file, look in zip(kept, looks, strict=True)
@@ -183,6 +221,12 @@ class Collector:
     async def _put(self, key: str, path: Path) -> None:
         content_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
         await asyncio.to_thread(self.store.put_file, self.store.outputs, key, path, content_type)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _kind(file: RemoteFile) -> _Kind:

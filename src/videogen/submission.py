@@ -12,6 +12,9 @@ from videogen.ledger_rows import JobRow
 from videogen.progress import Progress
 from videogen.workflow import Workflow
 
+HERE = "here"
+"""The worker's name of jobs that the submitting machine does itself."""
+
 
 @dataclass(frozen=True)
 class Plan:
