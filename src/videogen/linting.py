@@ -63,7 +63,7 @@ def lint_batch(path: Path, rules: Rules) -> Linted:
     said = {one.address.split(":")[0] for one in findings if one.severity == "error"}
     jobs: tuple[Job, ...] = ()
     try:
-        prepared = prepare.prepare(path, rules.phase, _as_if_pinned(rules.models))
+        prepared = prepare.prepare(path, rules.phase, rules.models.as_if_pinned())
     except InputError as error:  # what the workflow's own files have wrong was said already, and better
         findings += lint.of_faults(fault for fault in error.faults if fault.address.split(":")[0] not in said)
     else:
@@ -71,15 +71,6 @@ def lint_batch(path: Path, rules: Rules) -> Linted:
         findings += _jobs(prepared, document, rules, {(one.node, one.input, one.message) for one in findings})
     sound = all(one.severity != "error" for one in findings)
     return Linted(shown, _distinct(findings), found.workflow, jobs if sound else ())
-
-
-def _as_if_pinned(models: Manifest) -> Manifest:
-    """What is not pinned was said already; it keeps nobody from looking at the jobs, whose ids are then not shown."""
-    found = tuple(
-        one if one.runnable or one.is_empty else one.model_copy(update={"size": one.estimate or 1, "sha256": "0" * 64})
-        for one in models.models
-    )
-    return models.model_copy(update={"models": found})
 
 
 def _workflow(name: str, rules: Rules, chosen: Mapping[str, str]) -> Iterator[Finding]:

@@ -370,6 +370,7 @@ def _against_graph(definition: Definition, graph: Graph, document: Document) -> 
         if output.title not in graph.titles:
             yield missing_title(graph, output.title, document.address(("outputs", index, "title")))
     yield from _rules(definition, document)
+    yield from _ladder(definition, document)
     names = [parameter.name for parameter in definition.parameters]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield document.fault(("parameters",), f"`{name}` stands twice")
@@ -394,6 +395,26 @@ def _rules(definition: Definition, document: Document) -> Iterator[Fault]:
         for name, message, why in Workflow(definition, Graph({})).broken_rules(defaults):
             path = ("parameters", known.index(name), "default")
             yield document.fault(path, f"in phase {phase}, {message}", why)
+
+
+def _ladder(definition: Definition, document: Document) -> Iterator[Fault]:
+    known = {parameter.name: parameter for parameter in definition.parameters}
+    seen: set[str] = set()
+    for index, rung in enumerate(definition.ladder):
+        if rung.rung in seen:
+            yield document.fault(("ladder", index, "rung"), f"`{rung.rung}` stands twice")
+        seen.add(rung.rung)
+        if not rung.values and not rung.flags:
+            yield document.fault(("ladder", index), "changes nothing", "`set` or `flags` says what is cut")
+        for name, change in rung.values.items():
+            path = ("ladder", index, "set", name)
+            if name not in known:
+                yield document.fault(path, f"no parameter `{name}`", did_you_mean(name, known))
+            elif isinstance(change, Factor):
+                if known[name].type not in ("integer", "number"):
+                    yield document.fault(path, f"is {known[name].type}, and only numbers have a factor")
+            elif wrong := known[name].fault(change):
+                yield document.fault(path, *wrong)
 
 
 def _segments(definition: Definition, rule: SegmentRule, graph: Graph, document: Document) -> Iterator[Fault]:

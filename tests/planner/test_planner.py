@@ -10,6 +10,7 @@ import pytest
 from videogen import project
 from videogen.gpu import Gpu
 from videogen.graph import Graph
+from videogen.manifest import PhaseName
 from videogen.planner import speed
 from videogen.planner.estimate import Estimate, Observation, estimate, learned
 from videogen.planner.speed import ACTIVATION_GIB, ACTIVATION_GIB_A_TOKEN, GPUS, PASS
@@ -19,7 +20,7 @@ ROWS = [
     json.loads(line) for line in (Path(__file__).parents[1] / "fixtures/gpu/wan14b-h200.jsonl").read_text().splitlines()
 ]
 SAMPLED = [row for row in ROWS if row["event"] == "sample"]
-MANIFEST = project.read_manifest(project.root() / "models_manifest.yaml")
+MANIFEST = project.read_manifest(project.root() / "models_manifest.yaml").as_if_pinned()
 SIZES = {one.comfy_name: one.size or one.estimate or 0 for one in MANIFEST.models}
 
 
@@ -27,19 +28,15 @@ def frames(row: dict[str, Any]) -> Frames:
     return Frames(row["w"], row["h"], row["frames"])
 
 
-def bound(name: str, phase: str = "c", **values: object) -> Graph:
+def bound(name: str, phase: PhaseName = "c", **values: object) -> Graph:
     workflow = project.read_workflow(name)
+    rule = workflow.definition.segments
     wanted: dict[str, object] = {}
     for parameter in workflow.definition.parameters:
-        value = values.get(parameter.name, parameter.default_for(phase))  # type: ignore[arg-type]
-        wanted[parameter.name] = "x" if value is None else value
-    return workflow.graph.bind(
-        {
-            (target.title, target.input): wanted[parameter.name]
-            for parameter in workflow.definition.parameters
-            for target in parameter.sets
-        }
-    )
+        if rule is None or parameter.name != rule.previous:
+            value = values.get(parameter.name, parameter.default_for(phase))
+            wanted[parameter.name] = "x" if value is None else value
+    return workflow.bind(wanted, MANIFEST)
 
 
 @pytest.mark.parametrize("row", SAMPLED, ids=lambda row: f"{row['w']}x{row['h']}x{row['frames']}-{row['dtype']}")

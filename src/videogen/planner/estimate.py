@@ -1,7 +1,7 @@
 """How long a job takes on a GPU and whether it fits, part by part, and how sure that is."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from statistics import median
 from typing import Literal
@@ -66,6 +66,8 @@ class Estimate:
     """Nodes that the sum leaves out."""
     learned_from: int = 0
     """Finished jobs of this project behind the figure."""
+    host_gib: float = 0
+    """Of the machine's own memory, for the largest row of frames: ComfyUI keeps them there in 32 bits a colour."""
 
     @property
     def seconds(self) -> Seconds:
@@ -90,11 +92,14 @@ class Observation:
     estimated: float
 
 
-def estimate(work: Work, gpu: Gpu, sizes: Mapping[str, int]) -> Estimate:
-    """The job on that GPU; `sizes` has the bytes of each model file by the name that the graph uses."""
+def estimate(work: Work, gpu: Gpu, sizes: Mapping[str, int], *, warm: bool = False) -> Estimate:
+    """The job on that GPU; `sizes` has the bytes of each model file by the name that the graph uses.
+
+    `warm`: an earlier job left all models on the GPU.
+    """
     figures = GPUS[gpu]
     measured = gpu == speed.MEASURED
-    parts, needed = [_loading(work, sizes)], 0.0
+    parts, needed = [_loading(work, sizes, warm=warm)] if work.models else [], 0.0
     worst: list[Fit] = ["fits"]
     for sampling in work.samplings:
         weights = sum(sizes.get(name, 0) for name in (sampling.model, *sampling.patches)) / _GIB
@@ -112,7 +117,23 @@ def estimate(work: Work, gpu: Gpu, sizes: Mapping[str, int]) -> Estimate:
         round(needed, 1),
         max(worst, key=order.index),
         work.unknown,
+        host_gib=round(max((one.frames.megapixels for one in work.passages), default=0) * 12e6 / _GIB, 1),
     )
+
+
+def estimate_here(work: Work) -> tuple[Part, ...]:
+    """A post step on the machine that submits."""
+    return tuple(_passage(passage, speed.MEASURED, measured=False) for passage in work.passages)
+
+
+def stay(works: Iterable[Work], gpu: Gpu, sizes: Mapping[str, int]) -> bool:
+    """Whether the GPU holds the models of all these jobs at once, so that only a worker's first job loads them."""
+    works = tuple(works)
+    files = {name for one in works for name in one.models}
+    active = max((sampling.tokens for one in works for sampling in one.samplings), default=0)
+    needed = sum(sizes.get(name, 0) for name in files) / _GIB
+    needed += speed.ACTIVATION_GIB + speed.ACTIVATION_GIB_A_TOKEN * active
+    return needed <= GPUS[gpu].memory_gib - speed.RESERVE_GIB
 
 
 def learned(found: Estimate, workflow: str, observations: Iterable[Observation]) -> Estimate:
@@ -137,7 +158,7 @@ def learned(found: Estimate, workflow: str, observations: Iterable[Observation])
         )
         for part in found.parts
     )
-    return Estimate(found.gpu, parts, "learned", found.memory_gib, found.fit, found.unknown, learned_from=len(ratios))
+    return replace(found, parts=parts, basis="learned", learned_from=len(ratios))
 
 
 def _fit(weights_gib: float, active_gib: float, memory_gib: float) -> Fit:
@@ -167,25 +188,36 @@ _FRAME_SECONDS = {
     "decode": (speed.DECODE_SECONDS, speed.DECODE_SECONDS_A_MEGAPIXEL),
     "encode": (speed.ENCODE_SECONDS, speed.ENCODE_SECONDS_A_MEGAPIXEL),
     "upscale": (0.0, speed.UPSCALE_SECONDS_A_MEGAPIXEL),
+    "upscale, compact": (0.0, speed.COMPACT_UPSCALE_SECONDS_A_MEGAPIXEL),
+    "resize": (0.0, speed.RESIZE_SECONDS_A_MEGAPIXEL),
+    "track": (0.0, speed.TRACK_SECONDS_A_MEGAPIXEL),
     "interpolate": (0.0, speed.INTERPOLATE_SECONDS_A_MEGAPIXEL),
     "video": (0.0, speed.VIDEO_SECONDS_A_MEGAPIXEL),
+    "stitch": (0.0, speed.STITCH_SECONDS_A_MEGAPIXEL),
+    "vr180": (0.0, speed.VR180_SECONDS_A_MEGAPIXEL),
 }
+_ON_PROCESSOR = frozenset({"video", "resize", "stitch", "vr180"})
+"""Takes as long whichever GPU is beside it."""
+_HERE = frozenset({"stitch", "vr180"})
 
 
 def _passage(passage: Passage, gpu: Gpu, *, measured: bool) -> Part:
     start, each = _FRAME_SECONDS[passage.kind]
     frames = passage.frames
-    # The video encoder runs on the processor, whichever GPU is beside it.
-    slowdown = 1.0 if passage.kind == "video" else GPUS[gpu].slowdown("fp16")
+    slowdown = 1.0 if passage.kind in _ON_PROCESSOR else GPUS[gpu].slowdown("fp16")
     seconds = (start + each * frames.megapixels) * slowdown
-    high = speed.FRAMES_HIGH if measured else max(speed.FRAMES_HIGH, speed.SCALED_HIGH)
+    low, high = speed.FRAMES_LOW, speed.FRAMES_HIGH if measured else max(speed.FRAMES_HIGH, speed.SCALED_HIGH)
+    if passage.kind in _HERE:
+        low, high = speed.HERE_LOW, speed.HERE_HIGH
     why = f"{passage.kind} {frames.count} frames of {frames.width}×{frames.height}"
-    return Part(passage.title, why, Seconds(seconds, seconds * speed.FRAMES_LOW, seconds * high))
+    return Part(passage.title, why, Seconds(seconds, seconds * low, seconds * high))
 
 
-def _loading(work: Work, sizes: Mapping[str, int]) -> Part:
-    """Every model once a job: with 80 GB and more they stay, so that this is too much for a batch's later jobs."""
+def _loading(work: Work, sizes: Mapping[str, int], *, warm: bool) -> Part:
     gib = sum(sizes.get(name, 0) for name in dict.fromkeys(work.models)) / _GIB
-    seconds = speed.TEXT_SECONDS + gib * speed.LOAD_SECONDS_A_GIB
+    texts = speed.TEXT_SECONDS if work.samplings else 0.0
+    if warm:
+        return Part("models", "on the GPU already; texts encoded", Seconds(texts, texts / 2, texts * 2))
+    seconds = texts + gib * speed.LOAD_SECONDS_A_GIB
     why = f"{gib:.0f} GiB of models from the machine's memory, texts encoded"
-    return Part("models", why, Seconds(seconds, speed.TEXT_SECONDS / 2, seconds * 2))
+    return Part("models", why, Seconds(seconds, texts / 2, seconds * 2))

@@ -78,6 +78,16 @@ INTERPOLATE_SECONDS_A_MEGAPIXEL = 0.02
 """RIFE 4, of the frames after. Nobody measured it here: taken for a bound."""
 VIDEO_SECONDS_A_MEGAPIXEL = 0.0147
 """H.264 with default settings on 16 processor cores."""
+RESIZE_SECONDS_A_MEGAPIXEL = 0.035
+"""Lanczos as ComfyUI does it, frame by frame with PIL, of the frames before: 0.026 to 0.05 s measured on one core."""
+TRACK_SECONDS_A_MEGAPIXEL = 0.3
+"""SAM 3 along a video. Nobody measured it here: taken for a bound."""
+
+STITCH_SECONDS_A_MEGAPIXEL = 0.033
+"""Post steps run on the machine that submits. Decode (0.0024) and H.264 (0.027 to 0.031), measured on one core."""
+VR180_SECONDS_A_MEGAPIXEL = 0.15
+HERE_LOW, HERE_HIGH = 0.15, 2.5
+"""From a workstation with many cores to a busy laptop."""
 
 LOAD_SECONDS_A_GIB = 0.22
 """A weights file that is in the machine's memory → GPU (read 0.05, copy 0.17)."""

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from pydantic import TypeAdapter
+
 from videogen.graph import Graph, Prompt, title
 
 LATENT_SOURCES = frozenset({"WanImageToVideo", "WanSCAILToVideo", "EmptyHunyuanLatentVideo"})
@@ -21,7 +23,9 @@ LOADERS = {"UNETLoader": "unet_name", "CheckpointLoaderSimple": "ckpt_name"}
 MODEL_PATCHES = frozenset({"LoraLoaderModelOnly", "ModelSamplingSD3", "WanUni3CControlnetApply"})
 """Node classes that hand a model on."""
 
-FrameWork = Literal["encode", "decode", "upscale", "interpolate", "video"]
+FrameWork = Literal[
+    "encode", "decode", "upscale", "upscale, compact", "resize", "track", "interpolate", "video", "stitch", "vr180"
+]
 
 _KINDS: Mapping[str, FrameWork] = {
     "VAEDecode": "decode",
@@ -30,15 +34,18 @@ _KINDS: Mapping[str, FrameWork] = {
     "ImageUpscaleWithModel": "upscale",
     "FrameInterpolate": "interpolate",
     "SaveVideo": "video",
+    "SAM3_VideoTrack": "track",
 }
 _SHAPED = frozenset({"ImageScale", "ImageFromBatch", "GetVideoComponents", "LoadImage", "LoadVideo", "CreateVideo"})
-"""Node classes that change or name the shape of frames and cost next to nothing."""
+"""Node classes that change or name the shape of frames; of these only a scaling by Lanczos costs something."""
 _FREE = frozenset(
     {"CLIPTextEncode", "CLIPLoader", "VAELoader", "CLIPVisionLoader", "CLIPVisionEncode", "ModelPatchLoader"}
     | {"UpscaleModelLoader", "FrameInterpolationModelLoader", "ImageConcat", "ImageStitch", "ColorTransfer"}
+    | {"SCAIL2ColoredMask"}
 )
-_LARGEST_UPSCALE = 4
-"""Every upscaling model in the manifest gives four times the width."""
+_COMPACT = ("compact", "general", "animevideo", "srvgg")
+"""Words in the names of upscaling models that are compact networks, thirty times as quick as the others."""
+_FRAME_INPUTS = frozenset({"start_image", "pose_video", "reference_image"})
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,19 @@ class Frames:
     def megapixels(self) -> float:
         """All frames together."""
         return self.width * self.height * self.count / 1e6
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A video: its frames, and how many are shown a second."""
+
+    frames: Frames
+    fps: float
+
+    @property
+    def seconds(self) -> float:
+        """How long it runs."""
+        return self.frames.count / self.fps
 
 
 @dataclass(frozen=True)
@@ -92,6 +112,36 @@ class Work:
     """Titles of nodes whose work or shape is not known here."""
     models: tuple[str, ...] = field(default=())
     """Every file that the graph loads."""
+    clip: Clip | None = None
+    """The video that comes out, where the graph says its shape."""
+
+    @property
+    def shape(self) -> Frames | None:
+        """The most that is on the GPU at once: what is sampled, else what passes through."""
+        if self.samplings:
+            return max(self.samplings, key=lambda one: one.tokens).frames
+        return max((one.frames for one in self.passages), key=lambda one: one.megapixels, default=None)
+
+    @property
+    def precision(self) -> str:
+        """Of the weights that sample: as they are asked for, else as the file's name says; `default` without any."""
+        found = max(self.samplings, key=lambda one: one.tokens, default=None)
+        if found is None or found.weight_dtype != "default":
+            return found.weight_dtype if found else "default"
+        return next((word for word in _PRECISIONS if word in found.model.lower()), "default")
+
+    def document(self) -> str:
+        """As JSON, for a ledger."""
+        return _WORK.dump_json(self).decode()
+
+    @classmethod
+    def of(cls, document: str) -> "Work":
+        """What `document` wrote; raises `ValueError` for what another version wrote."""
+        return _WORK.validate_json(document)
+
+
+_PRECISIONS = ("fp8", "fp16", "bf16", "int8", "q8_0", "q6_k", "q5_k", "q4_k", "fp32")
+_WORK = TypeAdapter(Work)
 
 
 def token_count(frames: Frames) -> int:
@@ -99,14 +149,19 @@ def token_count(frames: Frames) -> int:
     return (frames.width // 16) * (frames.height // 16) * ((frames.count - 1) // 4 + 1)
 
 
-def work(graph: Graph) -> Work:
-    """What the graph asks for; its parameters must be bound."""
-    return _Reader(graph.prompt).work()
+def work(graph: Graph, inputs: Mapping[str, Clip] | None = None) -> Work:
+    """What the graph asks for; its parameters must be bound.
+
+    `inputs` has the shape of video files by the names under which the graph loads them. Of one that it lacks no more
+    frames are counted than the longest video has that the graph itself makes.
+    """
+    return _Reader(graph.prompt, inputs or {}).work()
 
 
 class _Reader:
-    def __init__(self, nodes: Prompt) -> None:
+    def __init__(self, nodes: Prompt, inputs: Mapping[str, Clip]) -> None:
         self._nodes = nodes
+        self._inputs = inputs
         self._unknown: dict[str, None] = {}
 
     def work(self) -> Work:
@@ -116,7 +171,7 @@ class _Reader:
         for node in self._nodes.values():
             if node["class_type"] not in known:
                 self._unknown[title(node)] = None
-        return Work(samplings, passages, tuple(self._unknown), tuple(self._files()))
+        return Work(samplings, passages, tuple(self._unknown), tuple(self._files()), self._clip())
 
     def _of(self, classes: frozenset[str]) -> Iterator[dict[str, Any]]:
         return (node for node in self._nodes.values() if node["class_type"] in classes)
@@ -175,15 +230,14 @@ class _Reader:
     def _passages(self) -> Iterator[Passage]:
         for node in self._nodes.values():
             kind, inputs = _KINDS.get(node["class_type"]), node["inputs"]
-            if node["class_type"] in LATENT_SOURCES and inputs.keys() & {
-                "start_image",
-                "pose_video",
-                "reference_image",
-            }:
+            if node["class_type"] in LATENT_SOURCES and inputs.keys() & _FRAME_INPUTS:
                 frames = Frames(int(inputs["width"]), int(inputs["height"]), int(inputs["length"]))
                 yield Passage(title(node), "encode", frames)
             if node["class_type"] == "WanUni3CControlnetApply" and (shape := self._shape(inputs.get("render_video"))):
                 yield Passage(title(node), "encode", shape)
+            lanczos = node["class_type"] == "ImageScale" and inputs.get("upscale_method") == "lanczos"
+            if lanczos and (before := self._shape(inputs.get("image"))) is not None:
+                yield Passage(title(node), "resize", before)
             if kind is None:
                 continue
             shape = self._shape([self._id(node), 0])
@@ -191,7 +245,8 @@ class _Reader:
                 self._unknown[title(node)] = None
             elif kind == "upscale":
                 before = self._shape(inputs.get("image"))
-                yield Passage(title(node), kind, before or shape)
+                compact = any(word in self._upscaler(inputs) for word in _COMPACT)
+                yield Passage(title(node), "upscale, compact" if compact else kind, before or shape)
             else:
                 yield Passage(title(node), kind, shape)
 
@@ -210,9 +265,17 @@ class _Reader:
                     values = sampler["inputs"]
                     return Frames(int(values["width"]), int(values["height"]), int(values["length"]))
                 return self._latent(sampler) if sampler["class_type"] in SAMPLERS else None
+            case "GetVideoComponents":
+                return self._shape(inputs.get("video"))
+            case "LoadVideo":
+                known = self._inputs.get(str(inputs.get("file")))
+                return known.frames if known else None
+            case "SAM3_VideoTrack":
+                return self._shape(inputs.get("images"))
             case "ImageUpscaleWithModel":
                 before = self._shape(inputs.get("image"))
-                times = _LARGEST_UPSCALE
+                name = self._upscaler(inputs)
+                times = 2 if name.startswith("2x") or "x2" in name else 4
                 return before and Frames(before.width * times, before.height * times, before.count)
             case "ImageScale":
                 before = self._shape(inputs.get("image"))
@@ -224,7 +287,7 @@ class _Reader:
                 return before and Frames(before.width, before.height, (before.count - 1) * times + 1)
             case "ImageFromBatch":
                 before = self._shape(inputs.get("image"))
-                return before and Frames(before.width, before.height, int(inputs["length"]))
+                return before and Frames(before.width, before.height, min(before.count, int(inputs["length"])))
             case "VAEEncode":
                 return self._shape(inputs.get("pixels"))
             case "CreateVideo":
@@ -232,6 +295,28 @@ class _Reader:
             case "SaveVideo":
                 return self._shape(inputs.get("video"))
         return None
+
+    def _upscaler(self, inputs: Mapping[str, Any]) -> str:
+        node = self._node(inputs.get("upscale_model"))
+        return str(node["inputs"].get("model_name", "")).lower() if node else ""
+
+    def _clip(self) -> Clip | None:
+        """The last video that is saved."""
+        for node in reversed([one for one in self._nodes.values() if one["class_type"] == "SaveVideo"]):
+            made, frames = self._node(node["inputs"].get("video")), self._shape(node["inputs"].get("video"))
+            if made is not None and frames is not None and (fps := self._fps(made["inputs"].get("fps"))):
+                return Clip(frames, fps)
+        return None
+
+    def _fps(self, value: object) -> float:
+        """A number, or that of a video which is loaded; 0 where nobody says it."""
+        if isinstance(value, int | float):
+            return float(value)
+        loader = self._node(value)
+        while loader is not None and loader["class_type"] == "GetVideoComponents":
+            loader = self._node(loader["inputs"].get("video"))
+        known = self._inputs.get(str(loader["inputs"].get("file"))) if loader else None
+        return known.fps if known else 0.0
 
     def _longest(self) -> int:
         """Frames of an input file, of which the graph says nothing: no more than the longest video made are used."""
