@@ -11,8 +11,10 @@ from videogen.errors import InputError
 from videogen.lint import Finding, Offers
 from videogen.manifest import Manifest, PhaseName
 from videogen.node_recordings import Recording
+from videogen.planner.work import Clip, Frames
 from videogen.prepare import PreparedBatch
 from videogen.workflow import Workflow
+from videogen.workflow_import import Draft
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,15 @@ def lint_batch(path: Path, rules: Rules) -> Linted:
     return Linted(shown, _distinct(findings), found.workflow, jobs if sound else ())
 
 
+def lint_draft(made: Draft, recording: Recording, models: Manifest) -> list[Finding]:
+    """An imported workflow before it is written; that the manifest lacks models is left to the draft to say."""
+    drawn, defined = lint.File(made.graph, "graph.json"), lint.File(made.definition, "workflow.yaml")
+    lacks = {one.name: "" for one in made.models if not one.known}
+    phase = project.read_phase("a")
+    pinned = models.as_if_pinned()
+    return list(lint.workflow_findings(made.name, drawn, defined, recording.schemas, pinned, phase, lacks))
+
+
 def _workflow(name: str, rules: Rules, chosen: Mapping[str, str]) -> Iterator[Finding]:
     folder = project.root() / "workflows" / name
     graph, definition = folder / "graph.json", folder / "workflow.yaml"
@@ -118,7 +129,11 @@ def _jobs(
     if not wrong:
         models = rules.models.select(rules.phase)
         sizes = {one.comfy_name: rules.sizes.get(one.name) or one.size or one.estimate or 0 for one in models.models}
-        yield from lint.fitting(prepared.jobs, prepared.batch.limits, rules.offers, sizes, document.name)
+        names = {
+            file.name: probed[file.sha256] for job in prepared.jobs for file in job.inputs if file.sha256 in probed
+        }
+        clips = {name: Clip(Frames(seen.width, seen.height, seen.frames), seen.fps) for name, seen in names.items()}
+        yield from lint.fitting(prepared.jobs, prepared.batch.limits, rules.offers, sizes, document.name, clips)
 
 
 def _by_parameter(found: Finding, batch: Batch, doing: Workflow, document: Document) -> Finding:

@@ -9,7 +9,7 @@ from types import FrameType
 
 import typer
 
-from videogen.cli import doctor, lint, models, outputs, status, submit
+from videogen.cli import doctor, lint, models, outputs, status, submit, workflow
 from videogen.console import Console
 from videogen.errors import Interrupted, VideogenError
 
@@ -21,6 +21,7 @@ MAKE = "Make videos"
 LOOK = "Afterwards: what came out, what did it cost?"
 app.command("doctor", rich_help_panel=CHECK)(doctor.doctor)
 app.command("lint", rich_help_panel=CHECK)(lint.lint)
+app.add_typer(workflow.app, name="workflow", rich_help_panel=CHECK)
 app.add_typer(models.app, name="models", rich_help_panel=CHECK)
 app.command("submit", rich_help_panel=MAKE)(submit.submit)
 app.command("status", rich_help_panel=LOOK)(status.status)

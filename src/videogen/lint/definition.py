@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
+from videogen.batch import DRAWS
 from videogen.document import Document, did_you_mean
 from videogen.graph import link_of, title
 from videogen.lint.finding import Finding
@@ -131,13 +132,13 @@ def _stages(workflow: Workflow, document: Document, graph_address: str) -> Itera
     order = workflow.definition.order
     for index, stage in enumerate(order):
         node_class = workflow.graph.node(stage.title)["class_type"]
-        if (_stage(node_class) or "wan") != stage.stage:
-            message = f"`{node_class}` carries {_stage(node_class) or 'wan'}, not {stage.stage}"
+        if (stage_of(node_class) or "wan") != stage.stage:
+            message = f"`{node_class}` carries {stage_of(node_class) or 'wan'}, not {stage.stage}"
             allowed = ", ".join(sorted(STAGES.get(stage.stage, ()))) or "a node that draws"
             address = document.address(("order", index, "title"))
             yield Finding(address, message, node=stage.title, value=node_class, allowed=allowed)
     nodes = workflow.graph.prompt.values()
-    carriers = {carried: title(node) for node in nodes if (carried := _stage(node["class_type"]))}
+    carriers = {carried: title(node) for node in nodes if (carried := stage_of(node["class_type"]))}
     if len(carriers) > 1:
         for name in sorted(carriers.keys() - {one.stage for one in order}):
             message = f"carries {name}, which `order` does not name: nothing holds the order scail, uni3c, wan"
@@ -145,13 +146,16 @@ def _stages(workflow: Workflow, document: Document, graph_address: str) -> Itera
             yield Finding(graph_address, message, node=carriers[name], hint=hint)
 
 
-def _stage(node_class: str) -> str | None:
+def stage_of(node_class: str) -> str | None:
+    """The stage of the chain that a node class carries."""
     carried = next((stage for stage, classes in STAGES.items() if node_class in classes), None)
     return carried or ("wan" if node_class.startswith("Wan") and node_class.endswith("ToVideo") else None)
 
 
 def _policy(workflow: Workflow, document: Document, phase: Phase) -> Iterator[Finding]:
     names = [parameter.name for parameter in workflow.definition.parameters]
+    if DRAWS not in names:
+        return
     defaults = {
         one.name: value for one in workflow.definition.parameters if (value := one.default_for(phase.phase)) is not None
     }

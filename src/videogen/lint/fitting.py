@@ -7,11 +7,11 @@ from decimal import Decimal
 
 from videogen.batch import Job, Limits
 from videogen.gpu import Gpu, Offer
-from videogen.graph import Graph
 from videogen.lint.finding import Finding
 from videogen.planner import speed
 from videogen.planner.estimate import Estimate, estimate
-from videogen.planner.work import Work, work
+from videogen.planner.jobs import works
+from videogen.planner.work import Clip, Work
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,20 @@ class Offers:
 
 
 def fitting(
-    jobs: Iterable[Job], limits: Limits, offers: Offers, sizes: Mapping[str, int], address: str
+    jobs: Sequence[Job],
+    limits: Limits,
+    offers: Offers,
+    sizes: Mapping[str, int],
+    address: str,
+    inputs: Mapping[str, Clip] | None = None,
 ) -> Iterator[Finding]:
     """Jobs that no GPU of the offers holds, or only with weights that come and go; a batch that is too dear or slow.
 
-    `sizes` has the bytes of each model file by the name that the graphs use.
+    `sizes` has the bytes of each model file by the name that the graphs use, `inputs` the batch's own videos by their
+    names on a worker. Post steps need no GPU.
     """
-    counted = Counter(work(Graph(job.prompt)) for job in jobs if not job.post)
+    asked = works(jobs, inputs)
+    counted = Counter(asked[job.id] for job in jobs if not job.post)
     if not counted or not offers.gpus:
         return
     per_gpu = {offer.gpu: [estimate(one, offer.gpu, sizes) for one in counted] for offer in offers.gpus}
