@@ -161,7 +161,7 @@ class Executor:
 
     def workshop(self, item: Item, faults: Mapping[str, StandinFault]) -> Workshop:
         """The nodes of a prompt."""
-        return Workshop(item, self._schemas, self._folders, self._renders, faults, self._metadata)
+        return Workshop(item, self._schemas, self._folders, self._renders, faults, self._metadata, self.check_stop)
 
     def check_stop(self) -> None:
         """Raise `_Interrupted` when somebody asked for it."""
