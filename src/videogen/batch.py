@@ -246,7 +246,8 @@ def _job(
         graph = workflow.bind({**values, **placeholders}, manifest, chosen)
         filled = [model for _, model in workflow.filled(values, manifest, chosen) if model is not None]
         models = {model.name: model.sha256 or "" for model in filled}
-    inputs = tuple(dict.fromkeys(files.values()))
+    said = {value for node in graph.prompt.values() for value in node["inputs"].values() if isinstance(value, str)}
+    inputs = tuple(dict.fromkeys(file for file in files.values() if file.name in said or piece.post))
     identity: list[object] = [graph.digest(), sorted(file.sha256 for file in inputs), sorted(models.items())]
     if piece.post:
         identity += [piece.post, sorted(values.items())]

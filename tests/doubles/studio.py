@@ -41,7 +41,7 @@ def workers(folder: Path, count: int, faults: Any = None) -> Iterator[list[Stand
         started = []
         for number in range(1, count + 1):
             base = folder / f"worker-{number}"
-            for model in _manifest().models:
+            for model in manifest_of_dev().models:
                 path = base / "models" / model.comfy_folder / model.comfy_name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.touch()
@@ -105,15 +105,17 @@ def plan(
             "limits": limits,
         }
     )
-    jobs = batch.expand(wanted, flow, _phase(), _manifest(), {"character.png": digest})
+    jobs = batch.expand(wanted, flow, phase_without_limits(), manifest_of_dev(), {"character.png": digest})
     return Plan(wanted.name, flow, tuple(jobs), wanted.limits, {digest: picture}, folder / "videos")
 
 
-def _manifest() -> manifest.Manifest:
+def manifest_of_dev() -> manifest.Manifest:
+    """The models of this machine's stack."""
     return manifest.parse((REPOSITORY / "models_manifest.dev.yaml").read_text(), "models_manifest.dev.yaml")
 
 
-def _phase() -> phase.Phase:
+def phase_without_limits() -> phase.Phase:
+    """A phase in which everything is allowed."""
     return phase.Phase.model_validate(
         {
             "phase": "a",
@@ -227,22 +229,28 @@ def spec(target: Path, folder: Path, seeds: Sequence[int], urls: Sequence[str], 
     return target
 
 
-def main(argv: Sequence[str]) -> None:
-    """Submits; dies by SIGKILL at the moment that the file names: a listener's word, or `put:<end of a key>`."""
+def main(argv: Sequence[str], wanted: Callable[[Path, Sequence[int]], Plan] = plan) -> None:
+    """Submits what is `wanted`; dies by SIGKILL at the moment that the file names.
+
+    A moment is a listener's word, `word@n` for its nth time, or `put:<end of a key>`.
+    """
     given = json.loads(Path(argv[0]).read_text())
     access = stack_outputs.StoreAccess(key=Secret(given["key"]), secret=Secret(given["secret"]))
     place = stack_outputs.Store(endpoint=given["endpoint"], region="us-east-1", models="models", outputs="outputs")
     store = _DeadlyStore(place, access)
-    moment = given["moment"]
+    moment, _, time = given["moment"].partition("@")
     store.deadly = moment.removeprefix("put:") if moment.startswith("put:") else ""
+    left = int(time or 1)
 
     def react(word: str) -> None:
-        if word == moment:
+        nonlocal left
+        left -= word == moment
+        if not left:
             _die()
         sys.stdout.write(word + "\n")
         sys.stdout.flush()
 
-    run(plan(Path(given["folder"]), given["seeds"]), given["urls"], store, Heard(react=react))
+    run(wanted(Path(given["folder"]), given["seeds"]), given["urls"], store, Heard(react=react))
 
 
 if __name__ == "__main__":

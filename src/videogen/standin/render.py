@@ -117,7 +117,9 @@ def render_frames(scene: Scene) -> Iterator[Pixels]:
         for frame in part(frames_in(scene.before), scene.tail, min(scene.shared, scene.length))
     ]
     if picture is None:
-        drawn = _bent(_covering(Image.fromarray(shared[-1]).convert("RGBA"), scene), _lively(moves, scene, chance), scene)
+        drawn = _bent(
+            _covering(Image.fromarray(shared[-1]).convert("RGBA"), scene), _lively(moves, scene, chance), scene
+        )
     else:
         drawn = _staged(scene, chance, picture, moves)
     return _gone_on(shared, _finished(scene, chance, drawn))
