@@ -65,10 +65,10 @@ class Board:
         """Living workers on which the job in work has not failed, `worker` not counted."""
         return len(self.alive - self.busy.get(job, Waiting(job)).avoid - {worker})
 
-    def again(self, job: str, worker: str) -> None:
-        """The job in work waits again, rather not for `worker`."""
+    def again(self, job: str, *workers: str) -> None:
+        """The job in work waits again, rather not for these workers."""
         one = self.busy.pop(job)
-        self.waiting.append(replace(one, avoid=one.avoid | {worker}))
+        self.waiting.append(replace(one, avoid=one.avoid | {*workers}))
 
     def met(self, job: str) -> None:
         """The job is done: those that need it wait for one less."""

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 
 from videogen.batch import Job
 from videogen.boundary import Ask, Observation, holds
-from videogen.dispatch import Action, Decision
 from videogen.graph import title
 from videogen.planner.speed import GPUS
 from videogen.planner.work import Work
@@ -78,14 +77,6 @@ def ask_of(workflow: str, work: Work) -> Ask | None:
     """What such work asks of a GPU; nothing for work without any frames."""
     shape = work.shape
     return Ask(workflow, shape.width, shape.height, shape.count, work.precision) if shape else None
-
-
-def after_out_of_memory(tried: str, ladder: Sequence[Step], following: Step, gpu: str) -> Decision | None:
-    """What to do when memory ended on the rung `tried`; nothing where the ladder has no lower rung."""
-    order = [step.rung for step in ladder]
-    if tried not in order or order.index(following.rung) <= order.index(tried):
-        return None
-    return Decision(Action.AGAIN, f"next rung on {gpu}: {following.rung} ({following.why})", free_worker=True)
 
 
 def larger(gpu: str) -> tuple[str, ...]:

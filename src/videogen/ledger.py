@@ -62,6 +62,11 @@ class Ledger:
         self.close()
 
     @property
+    def file(self) -> LedgerFile:
+        """The open file, for tables that are not about jobs."""
+        return self._file
+
+    @property
     def id(self) -> str:
         """A UUID that is this ledger's for ever; client ids on workers come from it."""
         row = self._file.one("SELECT value FROM meta WHERE key = 'id'")

@@ -2,16 +2,18 @@
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from videogen.batch import Job, Limits
 from videogen.board import Board
 from videogen.dispatch import Action, Decision, Waiting, after_failure, equal_jobs
 from videogen.errors import WorkerError
+from videogen.evidence import witnessed
 from videogen.failure import AttemptFailed, Failure, FailureClass, lost_worker, needs_failed
 from videogen.ledger import Ledger
 from videogen.ledger_rows import AttemptRow
 from videogen.runner import Runner
+from videogen.shrinking import Cut, Shrinking
 from videogen.submission import Listener
 
 
@@ -25,6 +27,9 @@ class Recovery:
     ledger: Ledger
     board: Board
     listener: Listener
+    shrinking: Shrinking
+    gpus: Mapping[str, str]
+    """Worker → its GPU."""
     news: Callable[[], None]
     """Called when the board has changed, so that workers that wait look at it again."""
     lost: dict[str, str] = field(default_factory=dict)
@@ -42,9 +47,16 @@ class Recovery:
         decision = after_failure(failure, ended, self.limits, self.board.others(job.id, name), reachable)
         if runner is None and decision.action is Action.AGAIN:
             decision = Decision(Action.GIVE_UP, "the same step would make the same of the same videos")
+        cut = Cut(decision)
+        if failure.kind is FailureClass.OUT_OF_MEMORY and runner is not None:
+            cut = await self._cut(attempt, decision)
+            decision = cut.decision
+            if cut.next:  # such an attempt does not count against the batch's limit
+                failure = replace(failure, evidence={**failure.evidence, "next": cut.next})
         gives_up = decision.action in (Action.GIVE_UP, Action.GIVE_UP_EQUAL)
         end = self.ledger.lose if failure.kind is FailureClass.LOST_WORKER else self.ledger.fail
-        end(attempt.prompt_id, failure, gives_up)
+        peak = await self.shrinking.peak(name, None) if runner is not None and reachable else None
+        end(attempt.prompt_id, await witnessed(runner, job, failure, reachable, peak), gives_up)
         self.listener.job_failed(name, job, failure, decision)
         fit = not decision.drop_worker
         if failure.kind is FailureClass.STALLED and runner is not None:
@@ -53,7 +65,7 @@ class Recovery:
             with contextlib.suppress(WorkerError):
                 await runner.comfy.free()
         if decision.action is Action.AGAIN:
-            self.board.again(job.id, name)
+            self.board.again(job.id, *(cut.avoid if cut.next else (name,)))
         else:
             equal = self._equal(job, failure) if decision.action is Action.GIVE_UP_EQUAL else []
             for other in equal:
@@ -65,6 +77,12 @@ class Recovery:
         if not fit:
             self.drop(name, failure.message)
         self.news()
+
+    async def _cut(self, attempt: AttemptRow, otherwise: Decision) -> Cut:
+        """What memory's end means, where something can be cut or a larger GPU lives; `otherwise` where not."""
+        peak = await self.shrinking.peak(attempt.worker, None)
+        alive = {name: self.gpus[name] for name in self.board.alive}
+        return self.shrinking.ended(attempt, peak, alive) or Cut(otherwise)
 
     def drop(self, worker: str, reason: str) -> None:
         """The worker gets no more jobs; what an earlier run left on it waits for others."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from videogen.batch import Job
 from videogen.board import Turn
+from videogen.boundary_store import BoundaryStore
 from videogen.collect import Collector
 from videogen.comfy import Comfy, HistoryEntry
 from videogen.contact_sheet import contact_sheet
@@ -29,6 +30,7 @@ from videogen.recovery import Recovery
 from videogen.resume import Resumed, resume
 from videogen.runner import Limit, Runner, Waits
 from videogen.secret import Secret
+from videogen.shrinking import Shrinking
 from videogen.stack_outputs import Worker
 from videogen.store import Store
 from videogen.submission import HERE, Listener, Plan, Result
@@ -65,6 +67,9 @@ async def submit(
         names = [worker.name for worker in workers]
         resumed = await resume(plan, names, ledger, store, collector)
         supply = Supply(plan.batch, ledger, store, dict(plan.files))
+        boundary = BoundaryStore(ledger.file)
+        with contextlib.suppress(StoreError):  # worth a look, not a wait: the ladder finds it out, too
+            await asyncio.to_thread(boundary.take, store, [worker.gpu for worker in workers])
         run = _Run(plan, workers, tokens, resumed, collector, supply, ledger, listener, stop, waits or Waits())
         posts = [HERE] if any(job.post for job in plan.jobs) else []
         listener.planned(len(run.jobs), resumed.done, names + posts)
@@ -72,8 +77,11 @@ async def submit(
             await run.work()
         except BaseExceptionGroup as group:
             raise _first(group) from group
+        with contextlib.suppress(StoreError):  # it waits in the ledger for the next run
+            await asyncio.to_thread(boundary.send, store)
         rows = {row.id: row for row in ledger.jobs(plan.batch)}
         jobs = tuple(rows[job] for job in run.jobs)
+        videos = run.videos(jobs)
         sheet = await asyncio.to_thread(run.sheet, jobs)
     counts = {state: sum(row.state is state for row in jobs) for state in JobState}
     left = counts[JobState.OPEN]
@@ -91,6 +99,7 @@ async def submit(
         open=left,
         seconds=time.monotonic() - began,
         jobs=jobs,
+        videos={job: str(path) for job, path in videos.items()},
         sheet=sheet,
         lost=run.recovery.lost,
     )
@@ -112,7 +121,11 @@ class _Run:
     ) -> None:
         self.jobs = {job.id: job for job in plan.jobs}
         self.board = resumed.board
-        self.recovery = Recovery(plan.batch, plan.limits, self.jobs, ledger, self.board, listener, self._news)
+        self.shrinking = Shrinking(plan, BoundaryStore(ledger.file), workers, tokens)
+        gpus = {worker.name: worker.gpu for worker in workers}
+        self.recovery = Recovery(
+            plan.batch, plan.limits, self.jobs, ledger, self.board, listener, self.shrinking, gpus, self._news
+        )
         self._plan, self._workers, self._tokens = plan, workers, tokens
         self._half_done, self._collector, self._supply, self._ledger = resumed.half_done, collector, supply, ledger
         self._listener, self._stop, self._waits = listener, stop, waits
@@ -246,9 +259,12 @@ class _Run:
 
     def _begun(self, worker: Worker, job: Job, turn: Turn) -> tuple[Job, AttemptRow]:
         if turn.prompt_id is None:
-            attempt = self._ledger.lease(self._plan.batch, turn.job, worker.name, worker.gpu)
+            begun = self.shrinking.begin(job, worker.gpu)
+            job = begun.job
+            attempt = self._ledger.lease(self._plan.batch, job.id, worker.name, worker.gpu, begun.rung, begun.work)
         else:
             attempt = self._ledger.attempt(turn.prompt_id)
+            job = self.shrinking.resumed(job, attempt)
         if self._plan.limits.new_seed_on_bad_output:
             before = [one for one in self._ledger.attempts(self._plan.batch, job.id) if one.number < attempt.number]
             bad = sum(one.failure is not None and one.failure.kind is FailureClass.BAD_OUTPUT for one in before)
@@ -311,6 +327,8 @@ class _Run:
             await self.recovery.failed(runner, job, attempt, error)
         else:
             await self._put_away(runner.worker.name, attempt)
+            peak = await self.shrinking.peak(runner.worker.name, entry.render_seconds)
+            self.shrinking.worked(attempt, peak)
 
     async def _put_away(self, worker: str, attempt: AttemptRow) -> None:
         """From this machine into the bucket. A store that fails costs no render: the files wait for the next run."""
@@ -343,6 +361,12 @@ class _Run:
         if self._stop.is_set():
             self._listener.stopping(self._waits.grace)
             self._news()
+
+    def videos(self, jobs: Sequence[JobRow]) -> dict[str, Path]:
+        """Done job → its first file, where it lies here; what only other jobs want may not."""
+        found = {row.id: self._ledger.done_outputs(self._plan.batch, row.id) for row in jobs}
+        there = {job: outputs[0].path for job, outputs in found.items() if outputs}
+        return {job: path for job, path in there.items() if self.jobs[job].final or path.is_file()}
 
     def sheet(self, jobs: Sequence[JobRow]) -> Path | None:
         """The contact sheet of the videos that lie here; nothing when there are none."""

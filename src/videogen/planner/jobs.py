@@ -15,12 +15,16 @@ def works(jobs: Sequence[Job], inputs: Mapping[str, Clip] | None = None) -> dict
     """
     found: dict[str, Work] = {}
     for job in jobs:
-        fed = {need.placeholder: clip for need in job.needs if (clip := found[need.job].clip)}
-        if job.post:
-            found[job.id] = _post(job, list(fed.values()))
-        else:
-            found[job.id] = work(Graph(job.prompt), {**(inputs or {}), **fed})
+        clips = fed(job, found)
+        found[job.id] = (
+            _post(job, list(clips.values())) if job.post else work(Graph(job.prompt), {**(inputs or {}), **clips})
+        )
     return found
+
+
+def fed(job: Job, found: Mapping[str, Work]) -> dict[str, Clip]:
+    """What stands in the job's graph for a file that another job makes → that video, as far as it is known."""
+    return {need.placeholder: clip for need in job.needs if need.job in found and (clip := found[need.job].clip)}
 
 
 def _post(job: Job, fed: Sequence[Clip]) -> Work:

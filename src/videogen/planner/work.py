@@ -8,13 +8,15 @@ SCAIL's pose video enters at half size, a quarter of the tokens more, and its re
 (ComfyUI 0.38, `WanSCAILToVideo`).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import TypeAdapter
 
 from videogen.graph import Graph, Prompt, title
+
+_Found = TypeVar("_Found")
 
 LATENT_SOURCES = frozenset({"WanImageToVideo", "WanSCAILToVideo", "EmptyHunyuanLatentVideo"})
 """Node classes that name width, height and length of what is sampled."""
@@ -165,25 +167,38 @@ class _Reader:
         self._unknown: dict[str, None] = {}
 
     def work(self) -> Work:
-        samplings = tuple(self._sampling(node) for node in self._of(SAMPLERS) if self._latent(node) is not None)
-        passages = tuple(self._passages())
+        samplings = tuple(self._each(self._samplings, self._of(SAMPLERS)))
+        passages = tuple(self._each(self._passages, self._nodes.values()))
         known = LATENT_SOURCES | SAMPLERS | set(LOADERS) | MODEL_PATCHES | _KINDS.keys() | _SHAPED | _FREE
         for node in self._nodes.values():
             if node["class_type"] not in known:
                 self._unknown[title(node)] = None
-        return Work(samplings, passages, tuple(self._unknown), tuple(self._files()), self._clip())
+        clip = next(self._each(self._clips, reversed(list(self._of(frozenset({"SaveVideo"}))))), None)
+        return Work(samplings, passages, tuple(self._unknown), tuple(self._files()), clip)
+
+    def _each(
+        self, read: Callable[[dict[str, Any]], Iterator[_Found]], nodes: Iterable[dict[str, Any]]
+    ) -> Iterator[_Found]:
+        """What is read from each node; one whose numbers come from other nodes is unknown."""
+        for node in nodes:
+            try:
+                yield from tuple(read(node))
+            except (KeyError, TypeError, ValueError, RecursionError):
+                self._unknown[title(node)] = None
 
     def _of(self, classes: frozenset[str]) -> Iterator[dict[str, Any]]:
         return (node for node in self._nodes.values() if node["class_type"] in classes)
 
-    def _sampling(self, node: dict[str, Any]) -> Sampling:
+    def _samplings(self, node: dict[str, Any]) -> Iterator[Sampling]:
         inputs, frames = node["inputs"], self._latent(node)
-        assert frames is not None
+        if frames is None:
+            self._unknown[title(node)] = None
+            return
         steps = int(inputs["steps"])
         if node["class_type"] == "KSamplerAdvanced":
             steps = max(0, min(steps, int(inputs["end_at_step"])) - int(inputs["start_at_step"]))
         model, dtype, patches = self._model(inputs["model"])
-        return Sampling(
+        yield Sampling(
             title(node),
             model,
             dtype,
@@ -205,7 +220,9 @@ class _Reader:
 
     def _model(self, link: object) -> tuple[str, str, tuple[str, ...]]:
         patches: list[str] = []
-        while (node := self._node(link)) is not None:
+        for _ in self._nodes:  # a graph may be a circle
+            if (node := self._node(link)) is None:
+                break
             inputs = node["inputs"]
             if name := LOADERS.get(node["class_type"]):
                 return str(inputs[name]), str(inputs.get("weight_dtype", "default")), tuple(patches)
@@ -219,36 +236,35 @@ class _Reader:
     def _latent(self, node: dict[str, Any]) -> Frames | None:
         """The shape of what a sampler samples."""
         source = self._node(node["inputs"].get("latent_image"))
-        while source is not None and source["class_type"] in SAMPLERS:
-            source = self._node(source["inputs"].get("latent_image"))
+        for _ in self._nodes:
+            if source is not None and source["class_type"] in SAMPLERS:
+                source = self._node(source["inputs"].get("latent_image"))
         if source is None or source["class_type"] not in LATENT_SOURCES:
-            self._unknown[title(node)] = None
             return None
         values = source["inputs"]
         return Frames(int(values["width"]), int(values["height"]), int(values["length"]))
 
-    def _passages(self) -> Iterator[Passage]:
-        for node in self._nodes.values():
-            kind, inputs = _KINDS.get(node["class_type"]), node["inputs"]
-            if node["class_type"] in LATENT_SOURCES and inputs.keys() & _FRAME_INPUTS:
-                frames = Frames(int(inputs["width"]), int(inputs["height"]), int(inputs["length"]))
-                yield Passage(title(node), "encode", frames)
-            if node["class_type"] == "WanUni3CControlnetApply" and (shape := self._shape(inputs.get("render_video"))):
-                yield Passage(title(node), "encode", shape)
-            lanczos = node["class_type"] == "ImageScale" and inputs.get("upscale_method") == "lanczos"
-            if lanczos and (before := self._shape(inputs.get("image"))) is not None:
-                yield Passage(title(node), "resize", before)
-            if kind is None:
-                continue
-            shape = self._shape([self._id(node), 0])
-            if shape is None:
-                self._unknown[title(node)] = None
-            elif kind == "upscale":
-                before = self._shape(inputs.get("image"))
-                compact = any(word in self._upscaler(inputs) for word in _COMPACT)
-                yield Passage(title(node), "upscale, compact" if compact else kind, before or shape)
-            else:
-                yield Passage(title(node), kind, shape)
+    def _passages(self, node: dict[str, Any]) -> Iterator[Passage]:
+        kind, inputs = _KINDS.get(node["class_type"]), node["inputs"]
+        if node["class_type"] in LATENT_SOURCES and inputs.keys() & _FRAME_INPUTS:
+            frames = Frames(int(inputs["width"]), int(inputs["height"]), int(inputs["length"]))
+            yield Passage(title(node), "encode", frames)
+        if node["class_type"] == "WanUni3CControlnetApply" and (shape := self._shape(inputs.get("render_video"))):
+            yield Passage(title(node), "encode", shape)
+        lanczos = node["class_type"] == "ImageScale" and inputs.get("upscale_method") == "lanczos"
+        if lanczos and (before := self._shape(inputs.get("image"))) is not None:
+            yield Passage(title(node), "resize", before)
+        if kind is None:
+            return
+        shape = self._shape([self._id(node), 0])
+        if shape is None:
+            self._unknown[title(node)] = None
+        elif kind == "upscale":
+            before = self._shape(inputs.get("image"))
+            compact = any(word in self._upscaler(inputs) for word in _COMPACT)
+            yield Passage(title(node), "upscale, compact" if compact else kind, before or shape)
+        else:
+            yield Passage(title(node), kind, shape)
 
     def _shape(self, link: object) -> Frames | None:
         """The shape of the images that come out of a link, as far as the graph says it."""
@@ -300,20 +316,17 @@ class _Reader:
         node = self._node(inputs.get("upscale_model"))
         return str(node["inputs"].get("model_name", "")).lower() if node else ""
 
-    def _clip(self) -> Clip | None:
-        """The last video that is saved."""
-        for node in reversed([one for one in self._nodes.values() if one["class_type"] == "SaveVideo"]):
-            made, frames = self._node(node["inputs"].get("video")), self._shape(node["inputs"].get("video"))
-            if made is not None and frames is not None and (fps := self._fps(made["inputs"].get("fps"))):
-                return Clip(frames, fps)
-        return None
+    def _clips(self, node: dict[str, Any]) -> Iterator[Clip]:
+        made, frames = self._node(node["inputs"].get("video")), self._shape(node["inputs"].get("video"))
+        if made is not None and frames is not None and (fps := self._fps(made["inputs"].get("fps"))):
+            yield Clip(frames, fps)
 
     def _fps(self, value: object) -> float:
         """A number, or that of a video which is loaded; 0 where nobody says it."""
         if isinstance(value, int | float):
             return float(value)
         loader = self._node(value)
-        while loader is not None and loader["class_type"] == "GetVideoComponents":
+        if loader is not None and loader["class_type"] == "GetVideoComponents":
             loader = self._node(loader["inputs"].get("video"))
         known = self._inputs.get(str(loader["inputs"].get("file"))) if loader else None
         return known.fps if known else 0.0
