@@ -51,7 +51,7 @@ def segments(frames: int, length: int, overlap: int, fits: Callable[[int], int])
     """
     if length <= overlap:
         raise ValueError(f"a segment of {length} frames is no longer than the {overlap} that two have in common")
-    if frames > (length - overlap) * MOST_SEGMENTS:
+    if frames - overlap > (length - overlap) * MOST_SEGMENTS:
         raise ValueError(f"{frames} frames would be more than {MOST_SEGMENTS} segments of {length}")
     found = [Segment(0, min(length, fits(frames)))]
     while (end := found[-1].start + found[-1].length) < frames:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,7 @@ from videogen.failure import FailureClass
 from videogen.ledger import Ledger
 from videogen.ledger_rows import JobState
 from videogen.media import probe
+from videogen.store import Store
 from videogen.submission import HERE, Plan
 
 pytestmark = pytest.mark.timeout(60)
@@ -45,9 +47,8 @@ def one(two: list[Lent]) -> Lent:
     return two[0]
 
 
-def _record(store: studio.Store, job: str) -> dict[str, object]:
-    found: dict[str, object] = json.loads(store.get_bytes("outputs", f"outputs/walk/{job}/record.json"))
-    return found
+def _record(store: Store, job: str) -> Any:
+    return json.loads(store.get_bytes("outputs", f"outputs/walk/{job}/record.json"))
 
 
 def _stopped_at(what: Plan, word: str, time: int, one: Lent, s3: S3Server) -> None:
@@ -70,9 +71,9 @@ def test_a_chain_is_one_video(tmp_path: Path, s3: S3Server, two: list[Lent]) -> 
     assert sum(stand.stats()["prompts"] for stand in two) == 2
     assert sorted(path.name for path in folder.glob("*.mp4")) == [f"{eyes.id}.mp4"]
     assert sorted(path.stem for path in (folder / "steps").glob("*.mp4")) == sorted([first.id, second.id, stitch.id])
-    made = _record(store, first.id)["outputs"][0]  # type: ignore[index]
+    made = _record(store, first.id)["outputs"][0]
     taken = _record(store, second.id)
-    assert [file["sha256"] for file in taken["inputs"]] == [made["sha256"]]  # type: ignore[attr-defined]
+    assert [file["sha256"] for file in taken["inputs"]] == [made["sha256"]]
     assert "needs/" not in json.dumps(taken["graph"])
     assert probe(folder / "steps" / f"{stitch.id}.mp4", "video").frames == 13
     assert (probe(folder / f"{eyes.id}.mp4", "video").width, probe(folder / f"{eyes.id}.mp4", "video").frames) == (

@@ -86,7 +86,8 @@ class BatchBars:
 
     def job_failed(self, worker: str, job: Job, failure: Failure, decision: Decision) -> None:
         """An attempt failed: what, and what is done about it."""
-        self._console.warn(f"{worker}: {job.label}: {failure.kind}: {failure.message}; {decision.reason}")
+        where = f"{worker}: " if worker else ""
+        self._console.warn(f"{where}{job.label}: {failure.kind}: {failure.message}; {decision.reason}")
 
     def worker_lost(self, worker: str, reason: str) -> None:
         """The worker gets no more jobs."""
