@@ -45,6 +45,8 @@ class Result:
     open: int
     seconds: float
     jobs: tuple[JobRow, ...]
+    videos: Mapping[str, str]
+    """Done job → where its video lies on this machine; one that only other jobs want may be in the bucket alone."""
     sheet: Path | None
     lost: dict[str, str]
     """Worker → why it got no more jobs."""

@@ -37,6 +37,9 @@ def submit(
     found = prepare.prepare(batch, outputs.phase, manifest.parse(text, f"manifest {outputs.manifest[:12]}"))
     if found.workflow.name not in outputs.workflows:
         console.warn(f"stack {outputs.stack} was not proven ready for workflow {found.workflow.name}")
+    if found.unused:
+        unused = ", ".join(found.unused)
+        console.warn(f"workflow {found.workflow.name} takes nothing of the character's {unused}")
     plan = Plan(
         batch=found.batch.name,
         workflow=found.workflow,
@@ -51,8 +54,7 @@ def submit(
     ledger_path.parent.mkdir(parents=True, exist_ok=True)
     with Ledger.open(ledger_path) as ledger, BatchBars(console) as bars:
         result = asyncio.run(_submit(plan, outputs, store, ledger, bars))
-    paths = {job.id: str(plan.folder / plan.batch / f"{job.id}.mp4") for job in found.jobs}
-    jobs = [{**asdict(row), "path": paths[row.id] if row.state == "done" else None} for row in result.jobs]
+    jobs = [{**asdict(row), "path": result.videos.get(row.id)} for row in result.jobs]
     sheet = str(result.sheet) if result.sheet else None
     summary = {"batch": result.batch, "done": result.done, "failed": result.failed, "open": result.open}
     console.data(
