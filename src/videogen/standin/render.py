@@ -116,13 +116,12 @@ def render_frames(scene: Scene) -> Iterator[Pixels]:
         scaled(frame, scene.width, scene.height)
         for frame in part(frames_in(scene.before), scene.tail, min(scene.shared, scene.length))
     ]
-    if picture is None:
-        drawn = _bent(
-            _covering(Image.fromarray(shared[-1]).convert("RGBA"), scene), _lively(moves, scene, chance), scene
-        )
+    if picture is None:  # the shared frames are all it knows; they bear their caption already
+        last = Image.fromarray(shared[-1]).convert("RGBA")
+        drawn = _bent(_covering(last, scene), _lively(moves, scene, chance), scene)
     else:
-        drawn = _staged(scene, chance, picture, moves)
-    return _gone_on(shared, _finished(scene, chance, drawn))
+        drawn = _finished(scene, chance, _staged(scene, chance, picture, moves))
+    return _gone_on(shared, drawn)
 
 
 def _gone_on(shared: list[Pixels], frames: Iterator[Pixels]) -> Iterator[Pixels]:

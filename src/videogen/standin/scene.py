@@ -77,9 +77,10 @@ def frames_of(prompt: Prompt, schemas: Schemas, node: str) -> int:
             return 1
     if "length" in inputs:
         return int(_value(prompt, schemas, node, "length") or 1)
-    for name, source, _ in links(prompt[node]):
-        if name in ("images", "image", "samples", "latent_image", "video", "latent", "pixels", "positive"):
-            return frames_of(prompt, schemas, source)
+    fed = {name: source for name, source, _ in links(prompt[node])}
+    for name in ("images", "image", "samples", "latent_image", "video", "latent", "pixels", "positive"):
+        if name in fed:
+            return frames_of(prompt, schemas, fed[name])
     return int(_number(prompt, schemas, node, ("length", "batch_size")) or 1)
 
 

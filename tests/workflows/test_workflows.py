@@ -1,0 +1,87 @@
+"""Every workflow of the checkout, from a batch to a video, through the real way to a stand-in ComfyUI."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.doubles import studio, workshop
+from tests.doubles.s3_server import S3Server
+from tests.doubles.standin_process import StandinProcess
+from tests.doubles.studio import Heard
+from tests.doubles.workshop import FEW, INPUTS, SMALL, Film, watch
+from videogen import project
+from videogen.standin.film import write_film
+from videogen.workflow import Value, Workflow
+
+pytestmark = pytest.mark.timeout(120)
+
+KEEP = os.environ.get("VIDEOGEN_KEEP_VIDEOS")
+WORDS: dict[str, Value] = {"prompt": "a small figure dances"}
+
+
+@pytest.fixture(scope="module")
+def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandinProcess]:
+    """One stand-in for all tests."""
+    with studio.workers(tmp_path_factory.mktemp("worker"), 1) as (one,):
+        yield one
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    """Nine frames of 64×96 at 16 a second: a light square walks over a dark ground."""
+    frames = [np.full((96, 64, 3), 30, np.uint8) for _ in range(9)]
+    for number, frame in enumerate(frames):
+        frame[40:60, 4 + 4 * number : 20 + 4 * number] = 220
+    path = tmp_path / "clip.mp4"
+    write_film(frames, 16, path, lambda _: None, {})
+    return path
+
+
+CASES: dict[str, tuple[dict[str, Value], tuple[int, int, int, float]]] = {
+    "wan22-i2v": ({**WORDS, **SMALL, **FEW, "length": 9}, (64, 96, 9, 16)),
+    "wan22-t2v": ({**WORDS, **SMALL, **FEW, "length": 9}, (64, 96, 9, 16)),
+    "scail-uni3c-wan22": ({**WORDS, **SMALL, **FEW, "keep_steps": 0, "length": 9}, (64, 96, 9, 16)),
+    "scail2-replace": ({**WORDS, **SMALL, "steps": 2, "length": 9}, (64, 96, 9, 16)),
+    "upscale-interpolate": ({"width": 128, "height": 192}, (128, 192, 17, 32)),
+    "long-i2v": ({**WORDS, **SMALL, **FEW, "frames": 61}, (64, 96, 61, 16)),
+    "production-2k-30s": (
+        {**WORDS, **SMALL, **FEW, "width_2k": 128, "height_2k": 192, "frames": 37},
+        (128, 192, 73, 32),
+    ),
+    "vr180": ({"width": 128, "height": 192, "eye": 256}, (512, 256, 17, 32)),
+}
+
+
+def _made(folder: Path, flow: Workflow, clip: Path, values: dict[str, Value], s3: S3Server, url: str) -> Film:
+    """The video that the last job of a batch makes."""
+    known = {"character": INPUTS / "character.png", "motion": INPUTS / "motion.mp4", "video": clip}
+    files = {name: path for name, path in known.items() if name in flow.parameter_names}
+    what = workshop.plan(folder, flow, files, values)
+    heard = Heard()
+    result = studio.run(what, [url], s3.store(), heard)
+    assert [failure.message for failure, _ in heard.failures] == []
+    assert result.done == len(what.jobs)
+    path = folder / "videos" / flow.name / f"{what.jobs[-1].id}.mp4"
+    if KEEP:
+        shutil.copyfile(path, Path(KEEP) / f"{flow.name}.mp4")
+    return watch(path)
+
+
+def test_every_workflow_is_tried() -> None:
+    """None is left out below."""
+    assert set(CASES) == set(project.workflow_names())
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_video_comes_out(name: str, tmp_path: Path, clip: Path, s3: S3Server, worker: StandinProcess) -> None:
+    """It has the size, the frames and the rate that were asked for, and it is neither black nor still."""
+    values, shape = CASES[name]
+    film = _made(tmp_path, workshop.workflow(name), clip, values, s3, worker.url)
+
+    assert film.shape == shape
+    assert film.frames.mean() > 8
+    assert np.abs(np.diff(film.frames.astype(int), axis=0)).mean() > 0.1
