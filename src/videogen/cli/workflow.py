@@ -86,6 +86,7 @@ def _tell(console: Console, folder: Path, made: importing.Draft, findings: list[
         "models": {one.name: one.file for one in made.models},
         "outputs": dict(made.outputs),
         "remains": made.remains,
+        "left_out": made.left_out,
         "entries": made.entries,
         "findings": [one.document() for one in findings],
     }
@@ -98,6 +99,8 @@ def _tell(console: Console, folder: Path, made: importing.Draft, findings: list[
             console.finding(finding.severity, f"{finding.place}: {finding.message}", finding.help)
     for sentence in made.remains:
         console.warn(sentence)
+    for node in made.left_out:
+        console.say(f"left out: `{node}`, which no output needs")
     if made.entries and not console.as_json:
         console.data(None, lines=["", "for models_manifest.yaml, under `models:`", made.entries])
     console.say(f"node classes: {assumed}")

@@ -7,6 +7,7 @@ from typing import Any
 
 from videogen.graph import Prompt, title
 from videogen.lint.definition import stage_of
+from videogen.lint.shape import idle
 from videogen.manifest import Manifest
 from videogen.node_schema import Schemas
 from videogen.workflow_import.models import FoundModel, models
@@ -29,13 +30,17 @@ class Draft:
     """`(title, video or image)`."""
     remains: tuple[str, ...]
     """What remains to do, as sentences."""
+    left_out: tuple[str, ...]
+    """Titles of nodes that no output needs."""
     entries: str
     """Entries for the manifest, ready to paste under `models:`."""
 
 
 def draft(nodes: Prompt, name: str, schemas: Schemas, manifest: Manifest) -> Draft:
     """The workflow `name` of exported nodes (see `graph.parse_nodes`)."""
-    named = titled(nodes)
+    every = titled(nodes)
+    loose = set(idle(every, schemas))
+    named = {node_id: node for node_id, node in every.items() if title(node) not in loose} or every
     set_by_batch = tuple(parameters(named, schemas))
     loaded = tuple(models(named, schemas, manifest))
     outputs = tuple(_outputs(named, schemas))
@@ -49,6 +54,7 @@ def draft(nodes: Prompt, name: str, schemas: Schemas, manifest: Manifest) -> Dra
         loaded,
         outputs,
         tuple(_remains(named, schemas, missing.values(), outputs)),
+        tuple(title(node) for node_id, node in every.items() if node_id not in named),
         entries,
     )
 
