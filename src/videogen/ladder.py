@@ -80,10 +80,10 @@ def ask_of(workflow: str, work: Work) -> Ask | None:
 
 
 def larger(gpu: str) -> tuple[str, ...]:
-    """GPUs with more memory, the smallest first; none for one that is not known."""
+    """GPUs with clearly more memory, the smallest first; none for one that is not known."""
     memory: dict[str, float] = {name: figures.memory_gib for name, figures in GPUS.items()}
     least = memory.get(gpu, max(memory.values()))
-    return tuple(sorted((one for one in memory if memory[one] > least), key=lambda one: memory[one]))
+    return tuple(sorted((one for one in memory if memory[one] > 1.1 * least), key=lambda one: memory[one]))
 
 
 def hint(gpu: str, workflow: Workflow) -> str:

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from tests.doubles.s3_server import S3Server
 from tests.doubles.standin_process import StandinProcess, standin
 from videogen import batch, graph, manifest, phase, stack_outputs, workflow
@@ -75,24 +77,42 @@ def deaf() -> Iterator[str]:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
 
 
-def rows(urls: Sequence[str]) -> list[stack_outputs.Worker]:
-    """Workers `w1`, `w2`, … as a stack names them."""
+def rows(urls: Sequence[str], gpus: Sequence[str] = ()) -> list[stack_outputs.Worker]:
+    """Workers `w1`, `w2`, … as a stack names them, all of GPU `stand-in` unless it is said."""
     return [
-        stack_outputs.Worker(name=f"w{n}", cloud="local", gpu="stand-in", url=url, agent=url, dollars_per_hour="0")
-        for n, url in enumerate(urls, start=1)
+        stack_outputs.Worker(name=f"w{n}", cloud="local", gpu=gpu, url=url, agent=url, dollars_per_hour="0")
+        for n, (url, gpu) in enumerate(zip(urls, gpus or ["stand-in"] * len(urls), strict=True), start=1)
     ]
 
 
+def short(stall: float = 10, ladder: str = "") -> workflow.Workflow:
+    """The short workflow; with `ladder` another one than its own, in YAML, and VAE tiles of a size that may be set."""
+    place = REPOSITORY / "workflows" / "wan22-i2v"
+    text, nodes = (place / "workflow.yaml").read_text(), json.loads((place / "graph.json").read_text())
+    if ladder:
+        said = yaml.safe_load(text)
+        decode = next(node for node in nodes.values() if node["class_type"] == "VAEDecode")
+        decode["class_type"] = "VAEDecodeTiled"
+        decode["inputs"] |= {"tile_size": 1024, "overlap": 64, "temporal_size": 64, "temporal_overlap": 8}
+        sets = [{"title": decode["_meta"]["title"], "input": "tile_size"}]
+        said["parameters"].append(
+            {"name": "tile", "about": "pixels", "type": "integer", "default": 1024, "minimum": 64, "sets": sets}
+        )
+        text = yaml.safe_dump({**said, "ladder": yaml.safe_load(ladder)})
+    found = graph.parse(json.dumps(nodes), "graph.json")
+    return workflow.parse(f"{text}\nstall_minutes: {stall}\n", "workflow.yaml", found)
+
+
 def plan(
-    folder: Path, seeds: Sequence[int], values: Mapping[str, Any] | None = None, stall: float = 10, **limits: Any
+    folder: Path,
+    seeds: Sequence[int],
+    values: Mapping[str, Any] | None = None,
+    stall: float = 10,
+    ladder: str = "",
+    **limits: Any,
 ) -> Plan:
     """A batch of the short workflow with one job a seed."""
-    place = REPOSITORY / "workflows" / "wan22-i2v"
-    flow = workflow.parse(
-        (place / "workflow.yaml").read_text() + f"\nstall_minutes: {stall}\n",
-        "workflow.yaml",
-        graph.parse((place / "graph.json").read_text(), "graph.json"),
-    )
+    flow = short(stall, ladder)
     picture = REPOSITORY / "batches" / "inputs" / "character.png"
     digest = manifest.digest(picture.name)
     wanted = batch.Batch.model_validate(
@@ -180,15 +200,15 @@ def run(
     waits: Waits = QUICK,
     stop: asyncio.Event | None = None,
     tokens: Mapping[str, Secret] | None = None,
+    gpus: Sequence[str] = (),
 ) -> Result:
     """One `submit`, from an opened ledger to its result."""
 
     async def whole() -> Result:
         path = ledger or what.folder.parent / "ledger.sqlite"
         with Ledger.open(path) as opened:
-            return await submit(
-                what, rows(urls), tokens or {}, store, opened, listener=heard, stop=stop or asyncio.Event(), waits=waits
-            )
+            lent, end = rows(urls, gpus), stop or asyncio.Event()
+            return await submit(what, lent, tokens or {}, store, opened, listener=heard, stop=end, waits=waits)
 
     return asyncio.run(whole())
 

@@ -114,7 +114,7 @@ class Executor:
         cached = [node for node in item.prompt if kept.get(node) in self._results]
         reporter.message("execution_cached", nodes=cached)
         order = run_order(item.prompt, item.outputs, cached, self._is_output(item))
-        run = _Run(self, item, reporter, {} if set(order) <= set(cached) else self._faults.take())
+        run = _Run(self, item, reporter, {} if set(order) <= set(cached) else self._faults.take(item.prompt))
         shown: dict[str, dict[str, Any]] = {}
         done: list[str] = []
         completed = False
