@@ -9,7 +9,7 @@ from types import FrameType
 
 import typer
 
-from videogen.cli import doctor, lint, models, outputs, status, submit, workflow
+from videogen.cli import doctor, failures, lint, models, outputs, status, submit, workflow
 from videogen.console import Console
 from videogen.errors import Interrupted, VideogenError
 
@@ -26,6 +26,7 @@ app.add_typer(models.app, name="models", rich_help_panel=CHECK)
 app.command("submit", rich_help_panel=MAKE)(submit.submit)
 app.command("status", rich_help_panel=LOOK)(status.status)
 app.add_typer(outputs.app, name="outputs", rich_help_panel=LOOK)
+app.command("failures", rich_help_panel=LOOK)(failures.failures)
 
 
 def main() -> None:
