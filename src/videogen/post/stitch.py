@@ -20,9 +20,9 @@ Planes = npt.NDArray[np.uint8]
 """A frame's Y, U and V behind one another, flat."""
 
 GAIN = 1.12
-"""A channel's contrast is changed at most so many times, up or down: more is another scene, not a drift."""
+"""A channel's contrast is changed at most so many times at a seam, up or down: more is another scene, not a drift."""
 SHIFT = 12.0
-"""Levels (of 255) by which a channel's mean is moved at most."""
+"""Levels (of 255) by which a channel's mean is moved at most at a seam."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,12 @@ class Correction:
 
     gain: tuple[float, float, float] = (1.0, 1.0, 1.0)
     add: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    def then(self, other: "Correction") -> "Correction":
+        """Both, one after the other."""
+        (a, b, c), (d, e, f) = self.gain, other.gain
+        adds = tuple(g * add + more for g, add, more in zip(other.gain, self.add, other.add, strict=True))
+        return Correction((a * d, b * e, c * f), (adds[0], adds[1], adds[2]))
 
 
 def stitch(
@@ -101,14 +107,16 @@ def _joined(segments: Sequence[Path], shape: Shape, seam: Seam, stop: threading.
     pixels = shape.width * shape.height
     kept = max(seam.overlap, 1)
     held: deque[Planes] = deque()
+    correction = Correction()
     for number, path in enumerate(segments, start=1):
         coming = (_planes(frame, shape) for frame in frames(path, stop))
-        correction = Correction()
         if number > 1:
             opening = list(islice(coming, kept))
             if len(opening) < kept or len(held) < kept:
                 raise CannotBeMade(f"segment {number} or the one before is shorter than the {kept} frames in common")
-            correction = match(list(held), opening, pixels, seam.colour)
+            # A segment is drawn on from the one before, so it has that one's shift and perhaps one more.
+            known = [corrected(one, correction, pixels) for one in opening]
+            correction = correction.then(match(list(held), known, pixels, seam.colour))
             opening = [corrected(one, correction, pixels) for one in opening]
             if seam.overlap and seam.fade:
                 pairs = enumerate(zip(held, opening, strict=True), start=1)
