@@ -312,10 +312,11 @@ def _faults(
 def _against_policy(
     parameters: Mapping[str, Value], workflow: Workflow, phase: Phase, leaves: frozenset[str], document: Document
 ) -> Iterator[Fault]:
-    """Of a chain, only what its steps draw is held against the policy: a larger video may be made of it later."""
+    """Only what is drawn is held against the policy: a larger video may be made of it later."""
     address = document.address(("fixed",))
     if not workflow.definition.chain:
-        yield from phase.faults(parameters, leaves, address)
+        if DRAWS in workflow.parameter_names:
+            yield from phase.faults(parameters, leaves, address)
         yield from (Fault(f"{address}/{name}", what, why) for name, what, why in workflow.broken_rules(parameters))
         return
     try:

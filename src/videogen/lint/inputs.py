@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from videogen.batch import DRAWS
 from videogen.lint.finding import Finding
 from videogen.workflow import Parameter
 
@@ -27,10 +28,11 @@ def input_findings(
 ) -> Iterator[Finding]:
     """Warnings; `values` are the job's, in which `width`, `height`, `length` and `fps` have the house's names.
 
+    A job that draws nothing enlarges on purpose; its `multiplier` makes that many frames of one.
     `start` is the frame from which a job of a longer video reads.
     """
     width, height, length, fps = (values.get(name) for name in ("width", "height", "length", "fps"))
-    if isinstance(width, int) and isinstance(height, int) and found.width and found.height:
+    if DRAWS in values and isinstance(width, int) and isinstance(height, int) and found.width and found.height:
         yield from _size(found, width, height, address)
     if parameter.type != "video":
         return
@@ -46,6 +48,8 @@ def input_findings(
             allowed=allowed,
             hint=f"`{parameter.name}`: {parameter.about}",
         )
+    if isinstance(fps, int | float) and isinstance(more := values.get("multiplier", 1), int):
+        fps /= more
     if isinstance(fps, int | float) and found.fps and abs(found.fps / fps - 1) > 0.01:
         factor = found.fps / fps
         pace = f"{factor:.2g} times slower" if factor > 1 else f"{1 / factor:.2g} times faster"
