@@ -109,6 +109,8 @@ def _chain(name: str, rules: Rules, chosen: Mapping[str, str]) -> Iterator[Findi
     except InputError as error:
         yield from lint.of_faults(error.faults)
         return
+    drawn = project.root() / "workflows" / name / "workflow.yaml"
+    yield from lint.chain_findings(found, Document(project.read(drawn), project.shown(drawn)))
     for step in dict.fromkeys(step.workflow for step in found.definition.chain if step.workflow):
         yield from _workflow(step, rules, chosen)
 

@@ -3,6 +3,7 @@
 Pure: texts, schemas and figures in, findings out. `videogen.linting` reads the files.
 """
 
+from videogen.lint.chain import chain_findings
 from videogen.lint.finding import Finding, Severity, of_faults
 from videogen.lint.fitting import Offers, fitting
 from videogen.lint.inputs import Media, input_findings
@@ -15,6 +16,7 @@ __all__ = [
     "Media",
     "Offers",
     "Severity",
+    "chain_findings",
     "fitting",
     "input_findings",
     "job_findings",

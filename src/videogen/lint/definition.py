@@ -34,7 +34,7 @@ def definition_findings(
 ) -> Iterator[Finding]:
     """What in `document`, the workflow's own file, its graph's nodes would refuse, ignore or turn into something else.
 
-    Warns where a default leaves the policy of the phase.
+    Warns where a default leaves the policy of the phase. What `workflow.fitted` refuses is not told again.
     """
     definition, graph = workflow.definition, workflow.graph
     joins = [(one.title, one.source) for one in definition.segments.joins] if definition.segments else []
@@ -48,6 +48,8 @@ def definition_findings(
             yield from _target(workflow, parameter, target, schemas, document, ("parameters", index), path)
     yield from _set_twice(workflow, document)
     for index, output in enumerate(definition.outputs):
+        if output.title not in graph.titles:
+            continue
         schema = schemas.get(graph.node(output.title)["class_type"])
         if schema is not None and not schema.is_output:
             ends = [title(node) for node in graph.prompt.values() if _is_output(schemas, node["class_type"])]
@@ -131,9 +133,11 @@ def _stages(workflow: Workflow, document: Document, graph_address: str) -> Itera
     """The order of the stages can only be held where `order` names, for each stage, a node that carries it."""
     order = workflow.definition.order
     for index, stage in enumerate(order):
+        if stage.title not in workflow.graph.titles:
+            continue
         node_class = workflow.graph.node(stage.title)["class_type"]
         if (stage_of(node_class) or "wan") != stage.stage:
-            message = f"`{node_class}` carries {stage_of(node_class) or 'wan'}, not {stage.stage}"
+            message = f"`{node_class}` does not carry {stage.stage}"
             allowed = ", ".join(sorted(STAGES.get(stage.stage, ()))) or "a node that draws"
             address = document.address(("order", index, "title"))
             yield Finding(address, message, node=stage.title, value=node_class, allowed=allowed)

@@ -54,12 +54,13 @@ def workflow_findings(
             yield Finding(document.address(("name",)), message, hint=f"name: {name}")
         if read.segments:
             joins = [(one.title, one.source) for one in read.segments.joins]
-        try:
-            found = workflow.fitted(read, document, Graph(nodes))
-        except InputError as error:
-            yield from of_faults(error.faults if nodes else ())
-        else:
-            yield from definition_findings(found, schemas, document, drawn.name, phase)
-            yield from model_findings(found, schemas, document, drawn.name, models, phase.phase, chosen or {})
+        found = workflow.Workflow(read, Graph(nodes))
+        if nodes:
+            try:
+                workflow.fitted(read, document, found.graph)
+            except InputError as error:
+                yield from of_faults(error.faults)
+        yield from definition_findings(found, schemas, document, drawn.name, phase)
+        yield from model_findings(found, schemas, document, drawn.name, models, phase.phase, chosen or {})
     if nodes:
         yield from shape_findings(nodes, schemas, drawn.name, joins)

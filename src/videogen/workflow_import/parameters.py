@@ -118,7 +118,8 @@ def _found(own: str, name: str, members: Sequence[Place], nodes: Prompt) -> Foun
 
 def _range(members: Iterable[Place]) -> tuple[Any, Any, int | None, int | None]:
     """What all nodes of a parameter take."""
-    configs = [(one.item.config, one.type) for one in members if one.item is not None]
+    items = [(item, one.type) for one in members for item in (one.item, one.primitive) if item is not None]
+    configs = [(item.config, kind) for item, kind in items]
     lows = [config["min"] for config, _ in configs if "min" in config]
     highs = [config["max"] for config, _ in configs if "max" in config]
     grids = [

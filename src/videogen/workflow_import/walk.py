@@ -23,6 +23,8 @@ class Place:
     input: str
     value: Any
     item: Input | None
+    primitive: Input | None = None
+    """The value's own input, where it comes from a primitive node."""
 
     @property
     def type(self) -> str:
@@ -62,7 +64,9 @@ def places(nodes: Prompt, schemas: Schemas) -> Iterator[Place]:
             link = link_of(value)
             source = nodes.get(link[0]) if link else None
             if source is not None and link is not None and _is_primitive(source):
-                yield Place(link[0], name, source["inputs"]["value"], known.get(name))
+                own = schemas.get(source["class_type"])
+                value_item = next((item for item in own.inputs if item.name == "value"), None) if own else None
+                yield Place(link[0], name, source["inputs"]["value"], known.get(name), value_item)
             elif link is None and not _is_primitive(node):
                 yield Place(node_id, name, value, known.get(name))
 
