@@ -2,6 +2,7 @@
 
 import threading
 import tracemalloc
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -90,7 +91,7 @@ def test_the_file_plays_everywhere(tmp_path: Path) -> None:
     with av.open(tmp_path / "whole.mp4") as container:
         (stream,) = container.streams
         assert isinstance(stream, av.VideoStream)
-        assert (stream.codec_context.name, stream.pix_fmt, stream.average_rate) == ("h264", "yuv420p", 16)
+        assert (stream.codec_context.name, stream.pix_fmt, stream.average_rate) == ("h264", "yuv420p", Fraction(16))
         assert [round(float(frame.time or 0) * 16) for frame in container.decode(stream)] == list(range(16))
 
 

@@ -42,7 +42,7 @@ def _made(folder: Path, pictures: list[Picture], fov: float = 90, disparity: flo
 
 def _eyes(path: Path) -> tuple[Picture, Picture]:
     with av.open(path) as container:
-        picture = next(container.decode(video=0)).to_ndarray(format="rgb24")
+        picture = np.asarray(next(container.decode(video=0)).to_ndarray(format="rgb24"), np.uint8)
     assert picture.shape == (EYE, 2 * EYE, 3)
     return picture[:, :EYE], picture[:, EYE:]
 
