@@ -13,7 +13,7 @@ from tests.doubles.s3_server import S3Server
 from tests.doubles.standin_process import StandinProcess
 from tests.doubles.studio import Heard
 from tests.doubles.workshop import FEW, INPUTS, SMALL, Film, watch
-from videogen import project
+from videogen import chain, project
 from videogen.standin.film import write_film
 from videogen.workflow import Value, Workflow
 
@@ -85,3 +85,75 @@ def test_a_video_comes_out(name: str, tmp_path: Path, clip: Path, s3: S3Server, 
     assert film.shape == shape
     assert film.frames.mean() > 8
     assert np.abs(np.diff(film.frames.astype(int), axis=0)).mean() > 0.1
+
+
+def _steps(film: Film) -> list[float]:
+    """How much changes from each frame to the next, of 255."""
+    return [float(one) for one in np.abs(np.diff(film.frames.astype(int), axis=0)).mean(axis=(1, 2, 3))]
+
+
+def test_an_enlarged_video_shows_what_it_showed(
+    tmp_path: Path, clip: Path, s3: S3Server, worker: StandinProcess
+) -> None:
+    """Every second frame is one of the video's own, larger; those between lie between their neighbours."""
+    values, _ = CASES["upscale-interpolate"]
+    large = _made(tmp_path, workshop.workflow("upscale-interpolate"), clip, values, s3, worker.url).frames
+    small = watch(clip).frames
+    again = large.reshape(17, 96, 2, 64, 2, 3).mean(axis=(2, 4))
+
+    assert np.abs(again[::2] - small).mean() < 6
+    assert np.abs(again[1::2] - (again[:-1:2] + again[2::2]) / 2).mean() < 3
+
+
+def test_nothing_is_seen_of_where_segments_meet(
+    tmp_path: Path, clip: Path, s3: S3Server, worker: StandinProcess
+) -> None:
+    """In a stitched video no frame changes much more than the frames around it do."""
+    values, _ = CASES["long-i2v"]
+    steps = _steps(_made(tmp_path, workshop.workflow("long-i2v"), clip, values, s3, worker.url))
+
+    assert max(steps[25:40]) < 3 * float(np.median(steps)) + 0.5
+
+
+MOTION_CHAIN = """
+schema: 1
+name: long-motion
+about: a long dance
+parameters:
+  - {name: prompt, about: what, type: text, default: a dance, sets: [{step: draw, parameter: prompt}]}
+  - {name: character, about: who, type: image, sets: [{step: draw, parameter: character}]}
+  - {name: motion, about: how, type: video, sets: [{step: draw, parameter: motion}]}
+  - {name: frames, about: of the whole, type: integer, default: 33, sets: [{step: stitch, parameter: length}]}
+chain:
+  - step: draw
+    workflow: scail-uni3c-wan22
+    repeat: {over: segments, frames: frames, previous: true}
+    set: {width: 64, height: 96, length: 17, steps: 2, switch_step: 1, keep_steps: 0}
+  - {step: stitch, post: stitch, feeds: {video: draw}}
+"""
+
+
+def test_a_motion_video_is_followed_across_segments(
+    tmp_path: Path, clip: Path, s3: S3Server, worker: StandinProcess
+) -> None:
+    """Three segments of the main path show the same dance as one long one: each goes on in the motion video."""
+    flow = chain.parse_chain(MOTION_CHAIN, "workflow.yaml", project.read_workflow)
+    stitched = _made(tmp_path, flow, clip, {}, s3, worker.url)
+    whole: dict[str, Value] = {"prompt": "a dance", **SMALL, **FEW, "keep_steps": 0, "length": 33}
+    single = _made(tmp_path / "one", workshop.workflow("scail-uni3c-wan22"), clip, whole, s3, worker.url)
+
+    assert stitched.shape == single.shape
+    apart = np.abs(stitched.frames.astype(int) - single.frames)[:, :70].mean()
+    turned = np.abs(stitched.frames.astype(int) - single.frames[::-1])[:, :70].mean()
+    assert apart < 0.5 * turned
+
+
+def test_a_replaced_figure_stands_in_the_place_of_the_motion_video(
+    tmp_path: Path, clip: Path, s3: S3Server, worker: StandinProcess
+) -> None:
+    """The corners, where nobody dances, are those of the motion video and not those of the character's image."""
+    values, _ = CASES["scail2-replace"]
+    film = _made(tmp_path, workshop.workflow("scail2-replace"), clip, values, s3, worker.url)
+    stage = watch(INPUTS / "motion.mp4").frames[0][:20, :20].mean()
+
+    assert abs(film.frames[:, :4, :4].mean() - stage) < 12
