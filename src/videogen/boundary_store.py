@@ -1,10 +1,10 @@
 """What is known of the GPUs' boundary: kept in the ledger, shared through the bucket."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Iterator
 
 from pydantic import ValidationError
 
-from videogen.boundary import Observation, prefix_of
+from videogen.boundary import PREFIX, Observation, prefix_of
 from videogen.ledger_file import LedgerFile
 from videogen.store import Store
 
@@ -50,10 +50,16 @@ class BoundaryStore:
         """
         here = {row["digest"] for row in self._file.all("SELECT digest FROM boundary")}
         for gpu in dict.fromkeys(gpus):
-            keys = [found.key for found in store.list(store.outputs, prefix_of(gpu))]
-            fresh = [key for key in keys if key.rpartition("/")[2].removesuffix(".json") not in here]
-            taken = (_parsed(store.get_bytes(store.outputs, key)) for key in fresh)
-            self.add((one for one in taken if one is not None), sent=True)
+            self.add(observations(store, gpu, here), sent=True)
+
+
+def observations(store: Store, gpu: str | None, known: Container[str] = ()) -> Iterator[Observation]:
+    """What the bucket holds of a GPU, or of all, but for the digests in `known`. Raises `StoreError`."""
+    for found in store.list(store.outputs, prefix_of(gpu) if gpu else PREFIX):
+        if found.key.rpartition("/")[2].removesuffix(".json") not in known:
+            one = _parsed(store.get_bytes(store.outputs, found.key))
+            if one is not None:
+                yield one
 
 
 def _parsed(document: bytes) -> Observation | None:

@@ -59,6 +59,10 @@ class Shrinking:
         asks = work(Graph(drawn.prompt), fed(asked, self._works))
         return Begun(self._on(step, job), step.rung, asks.document())
 
+    def asked(self, job_id: str) -> str:
+        """What a post step asks for, for the ledger."""
+        return self._works[job_id].document()
+
     def resumed(self, job: Job, attempt: AttemptRow) -> Job:
         """`job` as the attempt of an earlier run drew it; as it was asked for where the workflow's rung is gone."""
         found = next((step for step in self._ladder(job.id) if step.rung == attempt.rung), None)

@@ -217,7 +217,7 @@ class _Run:
         while (turn := await self._turn_here()) is not None:
             if (job := await self._given(HERE, turn)) is None:
                 continue
-            attempt = self._ledger.lease(self._plan.batch, job.id, HERE)
+            attempt = self._ledger.lease(self._plan.batch, job.id, HERE, work=self.shrinking.asked(job.id))
             self._listener.job_started(HERE, job, attempt.number, resumed=False)
             made = self._collector.local(job.id, f"{attempt.number}.making.mp4")
 

@@ -52,6 +52,11 @@ class Part:
     seconds: Seconds
 
 
+def total(parts: Iterable[Part]) -> Seconds:
+    """All of them one after the other."""
+    return sum((part.seconds for part in parts), NONE)
+
+
 @dataclass(frozen=True)
 class Estimate:
     """What is believed of one job on one GPU."""
@@ -72,10 +77,7 @@ class Estimate:
     @property
     def seconds(self) -> Seconds:
         """The sum of the parts."""
-        total = NONE
-        for part in self.parts:
-            total += part.seconds
-        return total
+        return total(self.parts)
 
     def dollars(self, dollars_per_hour: Decimal) -> Decimal:
         """What the likely time costs, without boot and idle minutes."""
@@ -102,7 +104,7 @@ def estimate(work: Work, gpu: Gpu, sizes: Mapping[str, int], *, warm: bool = Fal
     parts, needed = [_loading(work, sizes, warm=warm)] if work.models else [], 0.0
     worst: list[Fit] = ["fits"]
     for sampling in work.samplings:
-        weights = _weights_gib(sampling, sizes)
+        weights = _model_gib(sampling, sizes) + sum(sizes.get(name, 0) for name in sampling.patches) / _GIB
         active = speed.ACTIVATION_GIB + speed.ACTIVATION_GIB_A_TOKEN * sampling.tokens
         needed = max(needed, weights + active)
         fit = _fit(weights, active, figures.memory_gib)
@@ -131,7 +133,8 @@ def stay(works: Iterable[Work], gpu: Gpu, sizes: Mapping[str, int]) -> bool:
     works = tuple(works)
     files = {name for one in works for name in one.models}
     active = max((sampling.tokens for one in works for sampling in one.samplings), default=0)
-    needed = sum(sizes.get(name, 0) for name in files) / _GIB
+    drawn = {one.model: _model_gib(one, sizes) for work in works for one in work.samplings}
+    needed = sum(drawn.get(name, sizes.get(name, 0) / _GIB) for name in files)
     needed += speed.ACTIVATION_GIB + speed.ACTIVATION_GIB_A_TOKEN * active
     return needed <= GPUS[gpu].memory_gib - speed.RESERVE_GIB
 
@@ -161,12 +164,12 @@ def learned(found: Estimate, workflow: str, observations: Iterable[Observation])
     return replace(found, parts=parts, basis="learned", learned_from=len(ratios))
 
 
-def _weights_gib(sampling: Sampling, sizes: Mapping[str, int]) -> float:
+def _model_gib(sampling: Sampling, sizes: Mapping[str, int]) -> float:
     """On the GPU: a file in 16 bits takes half its size there when 8 are asked for."""
-    model = sizes.get(sampling.model, 0)
-    if sampling.weight_dtype.startswith("fp8") and any(word in sampling.model.lower() for word in ("fp16", "bf16")):
-        model //= 2
-    return (model + sum(sizes.get(name, 0) for name in sampling.patches)) / _GIB
+    halved = sampling.weight_dtype.startswith("fp8") and any(
+        word in sampling.model.lower() for word in ("fp16", "bf16")
+    )
+    return sizes.get(sampling.model, 0) / _GIB / (2 if halved else 1)
 
 
 def _fit(weights_gib: float, active_gib: float, memory_gib: float) -> Fit:
