@@ -13,13 +13,19 @@ from videogen.workflow import Parameter, Target
 
 
 def sampler(values: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return {"class_type": "KSamplerAdvanced", "inputs": {"steps": 10, "start_at_step": 0, "end_at_step": 5, **values}, **more}
+    return {
+        "class_type": "KSamplerAdvanced",
+        "inputs": {"steps": 10, "start_at_step": 0, "end_at_step": 5, **values},
+        **more,
+    }
 
 
 def said(high: dict[str, Any], low: dict[str, Any]) -> list[tuple[str, str, str]]:
     prompt = {
         "1": sampler({"return_with_leftover_noise": "enable", **high}, _meta={"title": "High"}),
-        "2": sampler({"latent_image": ["1", 0], "start_at_step": 5, "end_at_step": 10000, **low}, _meta={"title": "Low"}),
+        "2": sampler(
+            {"latent_image": ["1", 0], "start_at_step": 5, "end_at_step": 10000, **low}, _meta={"title": "Low"}
+        ),
     }
     found = [one for one in job_findings(prompt, {}, None, "b.yaml") if "no node class" not in one.message]
     return [(one.severity, one.node, one.message) for one in found]
@@ -66,7 +72,9 @@ MOTION = Media(480, 832, 49, 16.0)
         ("image", Media(500, 832, 1, 0), {"width": 480, "height": 832}, None),
     ],
 )  # fmt: skip
-def test_an_input_is_long_and_large_enough(kind: Any, found: Media, values: dict[str, Any], expected: str | None) -> None:
+def test_an_input_is_long_and_large_enough(
+    kind: Any, found: Media, values: dict[str, Any], expected: str | None
+) -> None:
     """Warnings only: what happens is the workflow's own matter, and its words are the hint."""
     told = media(kind, found, **values)
     assert [one.message for one in told] == ([expected] if expected else [])

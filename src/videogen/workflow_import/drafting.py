@@ -157,4 +157,10 @@ def _text(value: Any, flow: bool = False) -> str:
         return json.dumps(value)
     extra = frozenset() if flow else frozenset(",;`'")
     safe = set(value) <= _PLAIN | extra and value[:1].isalpha() and value.strip() == value
-    return value if safe and value.lower() not in _WORDS else json.dumps(value, ensure_ascii=False)
+    return value if safe and value.lower() not in _WORDS else _quoted(value)
+
+
+def _quoted(value: str) -> str:
+    """In JSON's quotes; YAML wants every character escaped that no page shows."""
+    quoted = json.dumps(value, ensure_ascii=False)
+    return "".join(one if one.isprintable() else f"\\U{ord(one):08x}" for one in quoted)
