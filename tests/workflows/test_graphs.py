@@ -78,6 +78,16 @@ def test_segments_meet_in_five_frames() -> None:
     assert sum(int(piece.values["length"]) for piece in drawn) - 6 * 5 == 481
 
 
+def test_a_segment_is_told_where_the_common_frames_begin() -> None:
+    """Of 33 frames before, the last five are common: they begin at 28."""
+    flow = workshop.workflow("long-i2v")
+    drawn = [
+        piece for piece in pieces(flow, _values(flow, {"frames": 61}), project.read_phase("a")) if piece.step == "draw"
+    ]
+
+    assert [(piece.values["length"], piece.values["before_tail"]) for piece in drawn[1:]] == [(33, 28)]
+
+
 def test_the_main_path_is_told_where_its_motion_goes_on() -> None:
     """A segment's motion begins at its own first frame, the common ones included."""
     text = """

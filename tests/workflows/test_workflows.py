@@ -115,6 +115,28 @@ def test_nothing_is_seen_of_where_segments_meet(
     assert max(steps[25:40]) < 3 * float(np.median(steps)) + 0.5
 
 
+def test_a_segment_begins_with_the_last_frames_of_the_one_before(
+    tmp_path: Path, clip: Path, s3: S3Server, worker: StandinProcess
+) -> None:
+    """Five frames are common, so that motion and light go on."""
+    flow = workshop.workflow("wan22-i2v")
+    values: dict[str, Value] = {**WORDS, **SMALL, **FEW, "length": 9}
+    before = _frames_after(tmp_path, flow, {**values, "before_tail": 4}, clip, s3, worker.url)
+
+    assert np.abs(before[:5].astype(int) - watch(clip).frames[4:]).mean() < 4
+    assert np.abs(before[-1].astype(int) - watch(clip).frames[-1]).mean() < 12
+
+
+def _frames_after(
+    folder: Path, flow: Workflow, values: dict[str, Value], clip: Path, s3: S3Server, url: str
+) -> np.ndarray:
+    """The frames of a segment that goes on from the clip."""
+    files = {"character": INPUTS / "character.png", "before": clip}
+    what = workshop.plan(folder, flow, files, values)
+    assert studio.run(what, [url], s3.store(), Heard()).done == 1
+    return watch(folder / "videos" / flow.name / f"{what.jobs[0].id}.mp4").frames
+
+
 MOTION_CHAIN = """
 schema: 1
 name: long-motion

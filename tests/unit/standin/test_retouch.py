@@ -1,12 +1,14 @@
 """The stand-in's small computations on pictures do what the nodes do to sizes, numbers and colours."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from videogen.standin import retouch
 from videogen.standin.media import Pixels
+from videogen.standin.pictures import Pictures
 
 
 def _frames(*levels: int, height: int = 8, width: int = 8) -> list[Pixels]:
@@ -63,3 +65,25 @@ def test_who_moves_is_masked_in_the_colour_that_scail_learned() -> None:
     assert [tuple(mask[5, 8 * number + 1]) for number, mask in enumerate(masks)] == [(0, 0, 255)] * 5
     assert tuple(masks[0][0, 0]) == (255, 255, 255)
     assert (masks[2] == 255).all(axis=2).mean() > 0.9
+
+
+def test_each_node_makes_what_it_is_called_for() -> None:
+    """A batch of two colours, upscaled, interpolated and matched, keeps the sizes of the real nodes."""
+    empty = {"width": 8, "height": 6, "batch_size": 1}
+    prompt = {
+        "dark": {"class_type": "EmptyImage", "inputs": {**empty, "color": 0x101010}},
+        "light": {"class_type": "EmptyImage", "inputs": {**empty, "color": 0x505050}},
+        "both": {"class_type": "ImageBatch", "inputs": {"image1": ["dark", 0], "image2": ["light", 0]}},
+        "up": {"class_type": "ImageUpscaleWithModel", "inputs": {"image": ["both", 0], "upscale_model": ["x", 0]}},
+        "more": {"class_type": "FrameInterpolate", "inputs": {"images": ["up", 0], "multiplier": 2}},
+        "like": {
+            "class_type": "ColorTransfer",
+            "inputs": {"image_target": ["more", 0], "image_ref": ["light", 0], "strength": 1.0},
+        },
+        "video": {"class_type": "CreateVideo", "inputs": {"images": ["like", 0], "fps": 8.0}},
+    }
+    pictures = Pictures(prompt, {}, Path)
+
+    assert [frame.shape for frame in pictures.of("up")] == [(24, 32, 3)] * 2
+    assert _levels(pictures.of("more")) == [16, 48, 80]
+    assert _levels(pictures.of("video")) == [80, 80, 80]
