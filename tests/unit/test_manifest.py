@@ -71,9 +71,10 @@ def test_stand_ins_are_what_the_generator_writes(dev: Manifest) -> None:
 
 
 def test_real_models_are_pinned_or_not_runnable(real: Manifest) -> None:
-    """Of phases a and b only Uni3C and text to video wait for hashes; a workflow that wants one is told how."""
-    waiting = ["wan2.2-t2v-high/fp8", "wan2.2-t2v-low/fp8", "wan2.2-t2v-4step-high", "wan2.2-t2v-4step-low", "uni3c"]
-    for phase in ("a", "b"):
+    """Of phases a and b only text to video and Uni3C wait for hashes; a workflow that wants one is told how."""
+    drafts = ["wan2.2-t2v-high/fp8", "wan2.2-t2v-low/fp8", "wan2.2-t2v-4step-high", "wan2.2-t2v-4step-low"]
+    waits: dict[PhaseName, list[str]] = {"a": [*drafts, "uni3c"], "b": ["uni3c"]}
+    for phase, waiting in waits.items():
         models = real.select(phase).models
         assert [model.id for model in models if not model.runnable and not model.is_empty] == waiting
     with pytest.raises(InputError, match="videogen models pin uni3c"):
