@@ -4,10 +4,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from videogen import lint, media, prepare, project
+from videogen import history, lint, media, prepare, project
 from videogen.batch import Batch, Job
 from videogen.document import Document
 from videogen.errors import InputError
+from videogen.forecast import Known
 from videogen.lint import Finding, Offers
 from videogen.manifest import Manifest, PhaseName
 from videogen.node_recordings import Recording
@@ -131,11 +132,15 @@ def _jobs(
     if not wrong:
         models = rules.models.select(rules.phase)
         sizes = {one.comfy_name: rules.sizes.get(one.name) or one.size or one.estimate or 0 for one in models.models}
-        names = {
-            file.name: probed[file.sha256] for job in prepared.jobs for file in job.inputs if file.sha256 in probed
+        clips = {
+            file.name: Clip(Frames(seen.width, seen.height, seen.frames), seen.fps or 16)
+            for job in prepared.jobs
+            for file in job.inputs
+            if (seen := probed.get(file.sha256)) is not None
         }
-        clips = {name: Clip(Frames(seen.width, seen.height, seen.frames), seen.fps) for name, seen in names.items()}
-        yield from lint.fitting(prepared.jobs, prepared.batch.limits, rules.offers, sizes, document.name, clips)
+        known = Known(tuple(history.boundary()), tuple(history.finished(sizes)))
+        jobs, limits = prepared.jobs, prepared.batch.limits
+        yield from lint.fitting(jobs, prepared.workflow, limits, rules.offers, sizes, document.name, known, clips)
 
 
 def _by_parameter(found: Finding, batch: Batch, doing: Workflow, document: Document) -> Finding:

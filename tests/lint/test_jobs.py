@@ -6,9 +6,14 @@ from typing import Any
 import pytest
 
 from tests.doubles import linted
+from videogen import project
 from videogen.batch import Job, Limits
 from videogen.gpu import Offer
 from videogen.lint import Finding, Media, Offers, fitting, input_findings, job_findings
+from videogen.money import Cap
+from videogen.planner.estimate import NONE
+from videogen.planner.rental import Terms
+from videogen.stack_terms import StackTerms
 from videogen.workflow import Parameter, Target
 
 
@@ -95,8 +100,11 @@ def job(number: int = 0, **values: Any) -> Job:
 def fits(jobs: list[Job], cap: int = 100, minutes: float = 600, gib: float = 13.3) -> list[tuple[str, str]]:
     names = {str(node["inputs"].get("unet_name")) for node in jobs[0].prompt.values()}
     sizes = {name: round(gib * 1024**3) for name in names}
-    offers = Offers("Pulumi.phase-x.yaml", OFFERS, Decimal(cap))
-    found = fitting(jobs, Limits(job_minutes=minutes), offers, sizes, "b.yaml")
+    rented = StackTerms(gpus=OFFERS, cap=Cap(run=Decimal(cap), month=Decimal(cap)))
+    terms = Terms(1, 10, NONE, "", 0, None)
+    offers = Offers("Pulumi.phase-x.yaml", rented, terms)
+    workflow = project.read_workflow("wan22-i2v")
+    found = fitting(jobs, workflow, Limits(job_minutes=minutes), offers, sizes, "b.yaml")
     return [(one.severity, one.message) for one in found if not one.node]
 
 

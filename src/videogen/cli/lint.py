@@ -1,21 +1,19 @@
 """`videogen lint`: batches and workflows are checked on this machine, before anything is rented."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from videogen import linting, node_recordings, project
+from videogen import linting, node_recordings, project, stack_terms
 from videogen.cli.manifest_options import ManifestFile, manifest_path, phase_name, stack_setting, stack_settings
 from videogen.cli.options import AsJson
+from videogen.cli.plan import rental
 from videogen.console import Console, counted, table
 from videogen.errors import InputError
-from videogen.gpu import Offer
 from videogen.lint import Offers
 from videogen.linting import Linted, Rules
 from videogen.manifest import PhaseName
-from videogen.money import Cap
 
 
 def lint(
@@ -55,13 +53,10 @@ def _rules(stack: str, phase: PhaseName, manifest: Path | None, object_info: Pat
     models = project.read_manifest(manifest_path(manifest, stack))
     # A stack that rents nothing is held against what its phase would rent.
     rents = stack if stack_settings(stack).get("gpus") else f"phase-{phase}"
-    settings = stack_settings(rents)
-    gpus = tuple(Offer.model_validate_json(json.dumps(one)) for one in settings.get("gpus") or ())
-    cap = Cap.model_validate_json(json.dumps(settings.get("cap") or {"run": 0, "month": 0}))
-    offers = Offers(f"Pulumi.{rents}.yaml", gpus, cap.run)
+    rented = stack_terms.parse(stack_settings(rents), f"Pulumi.{rents}.yaml")
     real = project.read_manifest(manifest_path(None, rents)).select(phase)
     sizes = {one.name: size for one in real.models if (size := one.size or one.estimate)}
-    return Rules(phase, models, recording, offers, sizes)
+    return Rules(phase, models, recording, Offers(f"Pulumi.{rents}.yaml", rented, rental(rented, real)), sizes)
 
 
 def _linted(path: Path, rules: Rules) -> Linted:

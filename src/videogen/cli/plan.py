@@ -49,7 +49,7 @@ def plan(
     here = models.select(wanted)
     sizes = {one.comfy_name: one.size or one.estimate or 0 for one in here.models}
     known = Known(tuple(history.boundary()), tuple(history.finished(sizes)))
-    terms = _terms(rented, here)
+    terms = rental(rented, here)
     prices = {offer.gpu: offer.dollars_per_hour for offer in rented.gpus}
     gpus = _gpus(gpu, prices, rents)
     found = forecast.forecasts(prepared.jobs, prepared.workflow, gpus, sizes, terms, prices, known, _inputs(prepared))
@@ -74,7 +74,8 @@ def _gpus(named: list[str] | None, prices: dict[Gpu, Decimal], rents: str) -> li
     return list(dict.fromkeys(found))
 
 
-def _terms(rented: StackTerms, models: Manifest) -> Terms:
+def rental(rented: StackTerms, models: Manifest) -> Terms:
+    """Under which terms a stack rents workers that hold these models."""
     size = sum(one.size or one.estimate or 0 for one in models.models)
     kept = rented.volume_gb > 0
     boot, basis = history.boot(rented.cloud) or assumed_boot(size, kept=kept)

@@ -1,84 +1,84 @@
-"""Whether jobs fit into a GPU of their phase, and their sum into its cap."""
+"""Whether a batch fits into a GPU of its phase, and its price into the cap. Says what `videogen plan` shows in full."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 
 from videogen.batch import Job, Limits
-from videogen.gpu import Gpu, Offer
+from videogen.forecast import Forecast, Known, best, forecasts
 from videogen.lint.finding import Finding
 from videogen.planner import speed
-from videogen.planner.estimate import Estimate, estimate
+from videogen.planner.estimate import estimate
 from videogen.planner.jobs import works
-from videogen.planner.work import Clip, Work
+from videogen.planner.rental import Terms
+from videogen.planner.work import Clip
+from videogen.stack_terms import StackTerms
+from videogen.workflow import Workflow
 
 
 @dataclass(frozen=True)
 class Offers:
-    """What a stack may rent, and for how much in all."""
+    """What a stack may rent, and under which terms."""
 
     address: str
     """Its file."""
-    gpus: tuple[Offer, ...]
-    cap: Decimal
-    """Dollars a run; 0: nothing is billed."""
+    rented: StackTerms
+    terms: Terms
 
 
 def fitting(
     jobs: Sequence[Job],
+    workflow: Workflow,
     limits: Limits,
     offers: Offers,
     sizes: Mapping[str, int],
     address: str,
+    known: Known | None = None,
     inputs: Mapping[str, Clip] | None = None,
 ) -> Iterator[Finding]:
-    """Jobs that no GPU of the offers holds, or only with weights that come and go; a batch that is too dear or slow.
+    """Jobs that no GPU holds, or only with weights that come and go; a batch that is too dear, or a job too slow.
 
     `sizes` has the bytes of each model file by the name that the graphs use, `inputs` the batch's own videos by their
-    names on a worker. Post steps need no GPU.
+    names on a worker, `known` what this project has seen.
     """
+    prices = {offer.gpu: offer.dollars_per_hour for offer in offers.rented.gpus}
+    found = forecasts(jobs, workflow, prices, sizes, offers.terms, prices, known, inputs)
+    if not found or all(job.post for job in jobs):
+        return
+    yield from _memory(found, address)
+    for name in sorted({name for one in found for name in one.unknown}):
+        yield Finding(address, "the forecast leaves this out: how long it takes is not known", "warning", node=name)
+    cheapest, _ = best(found)
+    if cheapest is None:
+        return
+    dollars, cap = cheapest.bill.dollars.likely, offers.rented.cap.run
+    if cap and dollars > cap:
+        message = f"about ${dollars:.2f} on {cheapest.gpu}, the cheapest, is over the cap of ${cap} a run"
+        hint = "fewer jobs, or shorter or smaller videos; `videogen plan` shows the sum"
+        allowed = f"${cap} ({offers.address})"
+        yield Finding(address, message, value=f"${dollars:.2f}", allowed=allowed, hint=hint)
     asked = works(jobs, inputs)
-    counted = Counter(asked[job.id] for job in jobs if not job.post)
-    if not counted or not offers.gpus:
-        return
-    per_gpu = {offer.gpu: [estimate(one, offer.gpu, sizes) for one in counted] for offer in offers.gpus}
-    yield from _memory(list(counted), per_gpu, address)
-    yield from _unknown(counted, address)
-    dollars: dict[Gpu, Decimal] = {}
-    for offer in offers.gpus:
-        found = per_gpu[offer.gpu]
-        if all(one.fit != "too large" for one in found):
-            each = zip(found, counted.values(), strict=True)
-            dollars[offer.gpu] = sum((one.dollars(offer.dollars_per_hour) * n for one, n in each), Decimal(0))
-    if not dollars:
-        return
-    cheapest = min(dollars, key=lambda gpu: dollars[gpu])
-    if offers.cap and dollars[cheapest] > offers.cap:
-        message = f"about ${dollars[cheapest]:.2f} on {cheapest}, the cheapest, is over the cap of ${offers.cap} a run"
-        hint = "fewer jobs, or shorter or smaller videos"
-        allowed = f"${offers.cap} ({offers.address})"
-        yield Finding(address, message, value=f"${dollars[cheapest]:.2f}", allowed=allowed, hint=hint)
-    minutes = max(one.seconds.likely for one in per_gpu[cheapest]) / 60
+    each = [estimate(one, cheapest.gpu, sizes) for one in {asked[job.id] for job in jobs if not job.post}]
+    minutes = max(one.seconds.likely for one in each) / 60
     if minutes > limits.job_minutes:
-        message = f"a job takes about {minutes:.0f} minutes on {cheapest} and is ended after {limits.job_minutes:g}"
+        message = f"a job takes about {minutes:.0f} minutes on {cheapest.gpu} and is ended after {limits.job_minutes:g}"
         hint = f"limits: {{job_minutes: {minutes * 1.5:.0f}}}"
         yield Finding(address, message, "warning", value=round(minutes), allowed=f"{limits.job_minutes:g}", hint=hint)
 
 
-def _memory(works: Sequence[Work], per_gpu: Mapping[Gpu, Sequence[Estimate]], address: str) -> Iterator[Finding]:
-    largest = max(range(len(works)), key=lambda index: max(found[index].memory_gib for found in per_gpu.values()))
-    fits = {gpu: found[largest].fit for gpu, found in per_gpu.items()}
-    needed = next(iter(per_gpu.values()))[largest].memory_gib
-    said = ", ".join(f"{gpu} {speed.GPUS[found[largest].gpu].memory_gib:.0f}" for gpu, found in per_gpu.items())
-    if set(fits.values()) == {"too large"}:
-        message = f"needs about {needed:.0f} GiB: no GPU of the phase holds it, not even with weights that come and go"
-        yield Finding(address, message, value=needed, allowed=said, hint="fewer frames, or a smaller size")
-    elif "fits" not in fits.values():
-        message = f"needs about {needed:.0f} GiB: weights come and go during each step, which takes up to twice as long"
-        yield Finding(address, message, "warning", value=needed, allowed=said, hint="a smaller variant of the models")
-
-
-def _unknown(works: Iterable[Work], address: str) -> Iterator[Finding]:
-    for name in sorted({name for one in works for name in one.unknown}):
-        yield Finding(address, "the estimate leaves this node out", "warning", node=name)
+def _memory(found: Sequence[Forecast], address: str) -> Iterator[Finding]:
+    have = ", ".join(f"{one.gpu} {speed.GPUS[one.gpu].memory_gib:.0f}" for one in found)
+    largest = max(found, key=lambda one: one.memory_gib)
+    needed = f"needs about {largest.memory_gib:.0f} GiB"
+    if not any(one.possible for one in found):
+        cuts = next((one.cut for one in found if one.cut), ())
+        hint = f"rungs of its ladder that fit: {', '.join(cuts)}" if cuts else "fewer frames, or a smaller size"
+        message = f"{needed}: no GPU of the phase holds it, not even with weights that come and go"
+        yield Finding(address, message, value=largest.memory_gib, allowed=f"GiB: {have}", hint=hint)
+    elif all(one.fit != "fits" for one in found):
+        message = f"{needed}: weights come and go during each step, which takes up to twice as long"
+        hint = "a smaller variant of the models"
+        yield Finding(address, message, "warning", value=largest.memory_gib, allowed=f"GiB: {have}", hint=hint)
+    if all(one.begins for one in found):
+        rungs = sorted({rung for one in found for rung in one.begins})
+        message = f"memory ended here before on every GPU of the phase: jobs begin on {', '.join(rungs)}"
+        yield Finding(address, message, "warning", hint="`videogen boundary` shows where")
