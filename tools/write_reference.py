@@ -1,4 +1,4 @@
-"""Writes docs/reference/ and the index of docs/decisions/ from the code; a test compares them.
+"""Writes docs/reference/, the phase documents and the index of docs/decisions/ from the code; a test compares them.
 
 write_reference.py [FOLDER]    into FOLDER instead of docs/
 """
@@ -20,7 +20,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from infra import settings
-from videogen import batch, character, cli, errors, manifest, phase, project, workflow
+from videogen import batch, character, cli, errors, manifest, phase, phase_document, project, workflow
 from videogen.document import schemas_in
 
 NOTE = "<!-- Made by `make reference`; change the code instead. -->\n"
@@ -31,6 +31,9 @@ def pages() -> Iterator[tuple[str, str]]:
     yield "reference/command-line.md", "\n".join(command_line())
     yield "reference/files.md", "\n".join(files())
     yield "decisions/README.md", "\n".join(decisions())
+    for name in typing.get_args(manifest.PhaseName):
+        yield f"guides/phase-{name}.md", phase_document.document(name, "en")
+        yield f"ja/phase-{name}.md", phase_document.document(name, "ja")
 
 
 def command_line() -> Iterator[str]:
@@ -141,7 +144,7 @@ def main(folder: Path) -> None:
     """Writes every page."""
     for name, text in pages():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text + "\n", encoding="utf-8")
+        (folder / name).write_text(text.rstrip("\n") + "\n", encoding="utf-8")
 
 
 main(Path(sys.argv[1]) if len(sys.argv) > 1 else project.root() / "docs")

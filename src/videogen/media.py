@@ -3,7 +3,7 @@
 import itertools
 import statistics
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -78,10 +78,10 @@ class Look:
         return tuple(flaw for flaw in self.flaws if flaw.severity == "broken")
 
 
-def look(path: Path, expected: Expected | None = None) -> Look:
-    """Decodes all of a video, frame by frame, and says what is wrong with it."""
+def look(path: Path, expected: Expected | None = None, also: Callable[[av.VideoFrame], None] | None = None) -> Look:
+    """Decodes all of a video, frame by frame, and says what is wrong with it. `also` sees each frame, too."""
     try:
-        seen = _decode(path)
+        seen = _decode(path, also)
     except (av.error.FFmpegError, OSError) as error:
         return Look((_broken("unreadable", f"does not decode: {_reason(error)}"),), {})
     if not seen.series.frames:
@@ -138,7 +138,7 @@ class _Seen:
     """Frames that the decoder could only guess."""
 
 
-def _decode(path: Path) -> _Seen:
+def _decode(path: Path, also: Callable[[av.VideoFrame], None] | None) -> _Seen:
     seen = _Seen(FrameSeries())
     with av.open(path) as container:
         if not container.streams.video:
@@ -149,6 +149,8 @@ def _decode(path: Path) -> _Seen:
         for frame in container.decode(stream):
             seen.width, seen.height = frame.width, frame.height
             seen.damaged += frame.is_corrupt
+            if also is not None:
+                also(frame)
             if frame.time is not None:
                 seen.times.append(frame.time)
             small = frame.reformat(SIDE, SIDE, "rgb24", interpolation=Interpolation.AREA)

@@ -1,6 +1,7 @@
 """`videogen outputs`: the finished files of a batch."""
 
 import hashlib
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -8,14 +9,16 @@ import typer
 
 from videogen import project
 from videogen.cli.options import AsJson, OutputsFile, Stack, named_stack, read_outputs
+from videogen.cli.records import ended
 from videogen.console import Console, gigabytes, table
 from videogen.document import did_you_mean
 from videogen.errors import InputError, WrongHash
 from videogen.ledger import Ledger
 from videogen.ledger_rows import JobRow, OutputRow
 from videogen.store import Store
+from videogen.success import success
 
-app = typer.Typer(help="List or fetch the finished files of a batch.", no_args_is_help=True)
+app = typer.Typer(help="List, fetch and judge the finished files of a batch.", no_args_is_help=True)
 
 BatchName = Annotated[str | None, typer.Argument(help="The batch's name.  [default: every batch]")]
 
@@ -32,11 +35,11 @@ def list_outputs(
 ) -> None:
     """List finished files: job, size, place in the bucket, place on this machine."""
     rows = _done(named_stack(stack, file), batch, steps)
-    shown = table("batch", "job", "label", "file", "size", "in the bucket", "here", numbers=("size",))
+    shown = table("batch", "job", "label", "file", "size", "suspicious", "in the bucket", "here", numbers=("size",))
     for name, job, row in rows:
         here = project.shown(row.path) if row.path.exists() else "–"
         label = job.group if job.step and not steps else job.label
-        shown.add_row(name, job.id, label, row.name, gigabytes(row.size), row.key, here)
+        shown.add_row(name, job.id, label, row.name, gigabytes(row.size), _flaws(row), row.key, here)
     found = [
         {
             "batch": name,
@@ -47,6 +50,7 @@ def list_outputs(
             "file": row.name,
             "bytes": row.size,
             "sha256": row.sha256,
+            "flaws": [asdict(flaw) for flaw in row.flaws],
             "key": row.key,
             "path": str(row.path) if row.path.exists() else None,
         }
@@ -84,6 +88,29 @@ def fetch(
     console.data(fetched)
     new = sum(1 for one in fetched if one["fetched"])
     console.say(f"{new} fetched, {len(fetched) - new} were here already")
+
+
+@app.command()
+def report(batch: BatchName = None, stack: Stack = None, file: OutputsFile = None, as_json: AsJson = False) -> None:
+    """Show how often each batch succeeds, GPU against GPU, and what went wrong."""
+    rows = success(ended(named_stack(stack, file), batch))
+    numbers = ("jobs", "done", "attempts", "good", "±", "at first", "suspicious", "seconds")
+    shown = table("batch", "GPU", *numbers, "failures", numbers=numbers)
+    for row in rows:
+        shown.add_row(
+            *(row.batch, row.gpu, str(row.jobs), str(row.done), str(row.attempts), f"{row.rate:.0%}"),
+            *(f"{row.margin:.0%}", f"{row.first / row.jobs:.0%}", str(row.suspicious)),
+            "–" if row.seconds is None else f"{row.seconds:.1f}",
+            ", ".join(f"{number}× {kind}" for kind, number in row.failures.items()) or "–",
+        )
+    found = [{**asdict(row), "rate": round(row.rate, 4), "margin": round(row.margin, 4)} for row in rows]
+    Console(as_json).data(found, shown)
+    if len({row.gpu for row in rows}) > 1:
+        Console(as_json).say("GPUs differ for certain only where their shares are further apart than both margins (±)")
+
+
+def _flaws(row: OutputRow) -> str:
+    return "; ".join(str(flaw) for flaw in row.flaws) or "–"
 
 
 def _done(stack: str, batch: str | None, steps: bool) -> list[tuple[str, JobRow, OutputRow]]:
