@@ -25,6 +25,7 @@ class Begun:
 
     job: Job
     rung: str
+    why: str
     work: str
     """What it asks of the GPU, for the ledger."""
 
@@ -57,7 +58,7 @@ class Shrinking:
         step = first(ask, gpu, self._ladder(job.id), self._boundary.known(gpu, ask.workflow))
         drawn = step.on(asked, self._plan.workflow.doing(asked.step))
         asks = work(Graph(drawn.prompt), fed(asked, self._works))
-        return Begun(self._on(step, job), step.rung, asks.document())
+        return Begun(self._on(step, job), step.rung, step.why, asks.document())
 
     def asked(self, job_id: str) -> str:
         """What a post step asks for, for the ledger."""

@@ -61,6 +61,9 @@ class Listener(Protocol):
     def job_started(self, worker: str, job: Job, attempt: int, resumed: bool) -> None:
         """A worker got a job; `resumed`: it had it already, from an earlier run."""
 
+    def job_cut(self, worker: str, job: Job, rung: str, why: str) -> None:
+        """The job begins with less than was asked for: memory ended there before with as much."""
+
     def job_progress(self, worker: str, job: Job, progress: Progress) -> None:
         """The job moved."""
 

@@ -262,6 +262,8 @@ class _Run:
             begun = self.shrinking.begin(job, worker.gpu)
             job = begun.job
             attempt = self._ledger.lease(self._plan.batch, job.id, worker.name, worker.gpu, begun.rung, begun.work)
+            if begun.rung and attempt.number == 1:
+                self._listener.job_cut(worker.name, job, begun.rung, begun.why)
         else:
             attempt = self._ledger.attempt(turn.prompt_id)
             job = self.shrinking.resumed(job, attempt)

@@ -163,6 +163,9 @@ class Heard:
     def job_started(self, worker: str, job: Job, attempt: int, resumed: bool) -> None:
         self._note("resumed" if resumed else "started", worker, job.id, str(attempt))
 
+    def job_cut(self, worker: str, job: Job, rung: str, why: str) -> None:
+        self._note("cut", worker, job.id, rung, why)
+
     def job_progress(self, worker: str, job: Job, progress: Progress) -> None:
         self._note("progress", worker, job.id, f"{progress.fraction:.2f}")
 

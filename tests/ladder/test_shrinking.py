@@ -1,9 +1,13 @@
 """Memory that ends on real stand-ins: the next rung, a larger GPU, a kill in between, and what is known next time."""
 
+import asyncio
+import contextlib
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +17,7 @@ from tests.doubles import studio
 from tests.doubles.s3_server import S3Server
 from tests.doubles.standin_process import StandinProcess
 from tests.doubles.studio import Heard, Lent, plan, run, workers
+from videogen.boot_report import WorkerStatus
 from videogen.boundary import Observation
 from videogen.boundary_store import BoundaryStore
 from videogen.failure import FailureClass
@@ -20,8 +25,12 @@ from videogen.ledger import Ledger
 from videogen.ledger_rows import AttemptRow, JobState
 from videogen.media import probe
 from videogen.planner.work import Work
+from videogen.secret import Secret
+from videogen.worker_peak import gpu_peak
+from videogen.worker_sample import GpuSample, Sample
 
 pytestmark = pytest.mark.timeout(60)
+GIB = 1024**3
 OVER_32 = {"name": "out_of_memory", "over": {"width": 32}}
 
 
@@ -110,8 +119,10 @@ def test_another_machine_knows_it_from_the_bucket(tmp_path: Path, s3: S3Server, 
     run(plan(tmp_path, [1]), [one.url], s3.store(), Heard())
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    run(plan(elsewhere, [2], {"width": 96}), [one.url], s3.store(), Heard())
+    heard = Heard()
+    run(plan(elsewhere, [2], {"width": 96}), [one.url], s3.store(), heard)
 
+    assert [line[3] for line in heard.words("cut")] == ["smaller"]
     assert known(elsewhere) == {("", False), ("fp8", False), ("smaller", True), ("smaller", False)}
     assert [one.rung for one in attempts(elsewhere)] == ["smaller"]
     stored = [one.key for one in s3.store().list("outputs", "boundary/stand-in/")]
@@ -168,3 +179,51 @@ def test_without_memory_trouble_nothing_is_cut(tmp_path: Path, s3: S3Server, one
     run(what, [one.url], s3.store(), Heard())
     assert known(tmp_path) == {("", True)}
     assert record(s3, what.jobs[0].id)["asked"] == {}
+
+
+def test_the_agents_samples_tell_the_peak(tmp_path: Path, s3: S3Server, one: Lent) -> None:
+    """Of the GPU's memory while the job ran; nothing where no agent answers or it saw no GPU."""
+    samples = [
+        Sample(
+            at=at,
+            memory_used=0,
+            memory_total=0,
+            disk_free=0,
+            gpus=(GpuSample(name="g", memory_used=used, memory_total=0),),
+        )
+        for at, used in ((10, 70 * GIB), (500, 30 * GIB), (510, 20 * GIB))
+    ]
+    state = WorkerStatus(worker="w1", state="ready", manifest="", steps=(), samples=tuple(samples))
+    with answering(state.model_dump_json()) as agent, answering("{}") as odd:
+        lent = studio.rows([one.url])[0]
+
+        def peak(url: str, seconds: float | None) -> int | None:
+            return asyncio.run(gpu_peak(lent.model_copy(update={"agent": url}), Secret("t"), seconds))
+
+        assert peak(agent, 20) == 30 * GIB
+        assert peak(agent, None) == 70 * GIB
+        assert peak(odd, 20) is None
+        assert peak("http://127.0.0.1:1", 20) is None
+
+
+@contextlib.contextmanager
+def answering(body: str) -> Iterator[str]:
+    """A server that says the same to everybody."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- the library's name
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join(5)

@@ -62,6 +62,10 @@ class BatchBars:
             self._bars.reset(task, total=1.0, doing=f"{job.label}{again}")
         self._plain(f"{worker}: {job.label}{again} …")
 
+    def job_cut(self, worker: str, job: Job, rung: str, why: str) -> None:
+        """Less is drawn than was asked for, and nobody shall be surprised by it."""
+        self._console.warn(f"{worker}: {job.label}: begins on rung {rung}, memory ended before as it was asked: {why}")
+
     def job_progress(self, worker: str, job: Job, progress: Progress) -> None:
         """The worker's bar moves."""
         steps = f" {progress.step}/{progress.steps}" if progress.steps else ""
