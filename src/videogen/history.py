@@ -17,7 +17,7 @@ from videogen.submission import HERE
 
 def ledgers() -> list[Path]:
     """The ledger of every stack that was used from this machine."""
-    return sorted(project.state(".").parent.glob("*/ledger.sqlite"))
+    return sorted(project.state("any").parent.glob("*/ledger.sqlite"))
 
 
 def boundary() -> list[Seen]:
