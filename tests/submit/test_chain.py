@@ -199,5 +199,5 @@ def test_a_killed_submit_renders_nothing_twice(tmp_path: Path, s3: S3Server, one
 
     assert (result.done, one.stats()["prompts"]) == (4, 2)
     with Ledger.open(tmp_path / "ledger.sqlite") as ledger:
-        assert {row.state for row in ledger.jobs("walk")} == {JobState.DONE}
+        assert {(row.state, row.attempts) for row in ledger.jobs("walk")} == {(JobState.DONE, 0)}
         assert ledger.in_flight("walk") == []

@@ -74,6 +74,16 @@ def test_the_segment_before_is_read_only_where_there_is_one(tmp_path: Path) -> N
     assert second.needs[0].placeholder in str(second.prompt)
 
 
+def test_a_segment_goes_on_from_the_last_frames_of_its_neighbour(tmp_path: Path) -> None:
+    """The third from the second, at the frame where what they have in common begins."""
+    first, second, third, *_ = _jobs(tmp_path, frames=17)
+
+    assert [need.job for need in (*second.needs, *third.needs)] == [first.id, second.id]
+    for job in (second, third):
+        (cut,) = (node for node in job.prompt.values() if node["class_type"] == "ImageFromBatch")
+        assert (cut["inputs"]["batch_index"], cut["inputs"]["length"]) == (9 - 5, 5)
+
+
 def test_ids_follow_what_feeds_a_job(tmp_path: Path) -> None:
     """A change at the end leaves the beginning alone; one at the beginning changes all that follows; the rest stays."""
     plain = [job.id for job in _jobs(tmp_path)]
