@@ -93,18 +93,28 @@ RULES = (
 def document(name: PhaseName, language: Language) -> str:
     """The page of a phase, in Markdown; raises `InputError` for a workflow or a phase with faults."""
     phase = project.read_phase(name)
-    workflows = [project.read_workflow(one) for one in project.workflow_names()]
     words = japanese() if language == "ja" else {}
     return project.template(TEMPLATE).render(
         language=language,
         phase=phase,
-        workflows=workflows,
+        workflows=workflows(name),
         findings=RULES,
         say=lambda sentence: words.get(sentence, sentence),
         cell=lambda text: " ".join(str(text).split()).replace("|", "\\|"),
         allowed=lambda parameter, workflow: _allowed(parameter, workflow, phase, language),
         default=lambda parameter, workflow: _default(parameter, workflow, phase, language),
     )
+
+
+def workflows(name: PhaseName) -> list[Workflow]:
+    """Those that a phase's workers can do: the manifest has their models for it."""
+    there = project.read_manifest(project.root() / "models_manifest.yaml").select(name).names
+    found = [project.read_workflow(one) for one in project.workflow_names()]
+    return [
+        one
+        for one in found
+        if all(slot.optional or slot.model in there for part in one.parts for slot in part.definition.models)
+    ]
 
 
 def japanese() -> dict[str, str]:

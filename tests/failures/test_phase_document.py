@@ -52,7 +52,7 @@ def test_the_page_says_what_the_files_say(name: PhaseName) -> None:
     phase = project.read_phase(name)
     pages = [phase_document.document(name, "en"), phase_document.document(name, "ja")]
     words = [", ".join(phase.policy.sizes), ", ".join(phase.policy.samplers), *(str(s) for s in phase.seeds.values if phase.seeds)] if phase.seeds else [", ".join(phase.policy.sizes)]  # fmt: skip
-    for one in (project.read_workflow(workflow) for workflow in project.workflow_names()):
+    for one in phase_document.workflows(name):
         words += [f"### {one.name}\n", *(f"| `{parameter}` |" for parameter in one.parameter_names)]
         words += [f"`{slot.model}`" for slot in one.definition.models]
         words += [f"`{rung.rung}`" for rung in one.definition.ladder]
@@ -61,6 +61,15 @@ def test_the_page_says_what_the_files_say(name: PhaseName) -> None:
         assert [word for word in words if word not in page] == []
         assert "{" not in re.sub(r"`[^`]*`", "", page)
     assert "専用ワークフロー定義書" in pages[1].splitlines()[0]
+
+
+def test_a_page_leaves_out_what_the_phase_cannot_do() -> None:
+    """A workflow whose models no worker of the phase has is not on its page, and the short path is on every one."""
+    offered = {name: {one.name for one in phase_document.workflows(name)} for name in get_args(PhaseName)}
+
+    assert all("wan22-i2v" in names for names in offered.values())
+    assert "wan22-t2v" in offered["a"]
+    assert "### wan22-t2v" not in phase_document.document("b", "en")
 
 
 def test_what_a_page_offers_is_within_the_policy() -> None:
