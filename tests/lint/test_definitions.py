@@ -95,8 +95,9 @@ def test_a_model_that_is_not_pinned_or_not_of_the_phase_is_found() -> None:
     ]
     elsewhere = tuple(one.model_copy(update={"phases": ("c",)}) for one in linted.models().models)
     found = linted.findings(I2V, manifest=linted.models().model_copy(update={"models": elsewhere}), phase="a")
-    assert {one.message for one in found} == {
-        f"no model `{name}` in the manifest" for name in ("wan2.2-i2v-high", "wan2.2-i2v-low", "umt5-xxl", "wan2.1-vae")
+    assert {(one.message, one.allowed) for one in found} == {
+        (f"`{name}` is not on the workers of this phase", "phase c")
+        for name in ("wan2.2-i2v-high", "wan2.2-i2v-low", "umt5-xxl", "wan2.1-vae")
     }
 
 

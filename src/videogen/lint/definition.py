@@ -61,7 +61,7 @@ def definition_findings(
         if _is_output(schemas, node["class_type"]) and title(node) not in named:
             message = "is an output node that `outputs` does not name: its files are made in every job"
             yield Finding(graph_address, message, "warning", node=title(node), hint="name it there, or remove it")
-    yield from _stages(workflow, document, graph_address)
+    yield from _stages(workflow, schemas, document, graph_address)
     yield from _policy(workflow, document, phase)
 
 
@@ -129,14 +129,14 @@ def _set_twice(workflow: Workflow, document: Document) -> Iterator[Finding]:
         first.add(place)
 
 
-def _stages(workflow: Workflow, document: Document, graph_address: str) -> Iterator[Finding]:
+def _stages(workflow: Workflow, schemas: Schemas, document: Document, graph_address: str) -> Iterator[Finding]:
     """The order of the stages can only be held where `order` names, for each stage, a node that carries it."""
     order = workflow.definition.order
     for index, stage in enumerate(order):
         if stage.title not in workflow.graph.titles:
             continue
         node_class = workflow.graph.node(stage.title)["class_type"]
-        if (stage_of(node_class) or "wan") != stage.stage:
+        if node_class in schemas and (stage_of(node_class) or "wan") != stage.stage:
             message = f"`{node_class}` does not carry {stage.stage}"
             allowed = ", ".join(sorted(STAGES.get(stage.stage, ()))) or "a node that draws"
             address = document.address(("order", index, "title"))

@@ -73,34 +73,42 @@ def _slot(
     here: Manifest,
 ) -> Iterator[Finding]:
     address = document.address((*path, "model"))
-    if slot.model not in models.names:
-        if not slot.optional:
-            try:
-                manifest.require(models, slot.model, address)
-            except InputError as error:
-                yield from of_faults(error.faults)
-        return
-    entry = models.named(slot.model)
-    if item is not None and item.type != "COMBO":
-        message = f"takes {item.type}, not the name of a file"
-        yield Finding(document.address((*path, "input")), message, node=slot.title, input=slot.input)
-    elif item is not None and item.files is not None and item.files.folder != entry.comfy_folder:
+    if slot.model in models.names and item is not None:
+        yield from _wrong_input(slot, item, models, address)
+    if not slot.optional:
+        yield from _not_there(slot.model, models, here, address)
+
+
+def _wrong_input(slot: ModelSlot, item: Input, models: Manifest, address: str) -> Iterator[Finding]:
+    folder = models.named(slot.model).comfy_folder
+    if item.type != "COMBO":
+        yield Finding(address, f"takes {item.type}, not the name of a file", node=slot.title, input=slot.input)
+    elif item.files is not None and item.files.folder != folder:
         fitting = sorted({model.name for model in models.models if model.comfy_folder == item.files.folder})
-        message = f"`{slot.model}` lies in {entry.comfy_folder}, but this input lists {item.files.folder}"
         yield Finding(
             address,
-            message,
+            f"`{slot.model}` lies in {folder}, but this input lists {item.files.folder}",
             node=slot.title,
             input=slot.input,
             value=slot.model,
             allowed=", ".join(fitting) or f"nothing: the manifest has no model in {item.files.folder}",
             hint=did_you_mean(slot.model, fitting),
         )
-    if not slot.optional:
-        try:
-            manifest.require(here, slot.model, address)
-        except InputError as error:
-            yield from of_faults(error.faults)
+
+
+def _not_there(name: str, models: Manifest, here: Manifest, address: str) -> Iterator[Finding]:
+    """Why the workers of the phase would not have a model."""
+    elsewhere = [model for model in models.matching(name) if not model.is_empty]
+    if elsewhere and name not in here.names:
+        phases = ", ".join(sorted({phase for model in elsewhere for phase in model.phases})) or "none"
+        message = f"`{name}` is not on the workers of this phase"
+        hint = "another phase, or `phases` of its entry in the manifest"
+        yield Finding(address, message, value=name, allowed=f"phase {phases}", hint=hint)
+        return
+    try:
+        manifest.require(here if elsewhere else models, name, address)
+    except InputError as error:
+        yield from of_faults(error.faults)
 
 
 def _paste(node: str, item: Input, value: str, models: Manifest) -> str:
