@@ -180,11 +180,12 @@ def expand(
     manifest: Manifest,
     digests: Mapping[str, str],
     character: Character | None = None,
+    cuts: Mapping[str, Mapping[str, Value]] | None = None,
 ) -> list[Job]:
     """The batch's jobs, each after those that it needs.
 
-    `digests` gives the SHA-256 of each input file by the path that the batch writes. Call `check` first. Equal jobs,
-    also those of equal steps, are one job.
+    `digests` gives the SHA-256 of each input file by the path that the batch writes; `cuts` as for `chain.pieces`. Call
+    `check` first. Equal jobs, also those of equal steps, are one job.
     """
     jobs: dict[str, Job] = {}
     chosen = slots(batch, character)
@@ -192,7 +193,7 @@ def expand(
         named = axes(batch, workflow, phase, character)
         group = " ".join(f"{name}={parameters[name]}" for name in named)
         made: list[Job] = []
-        for piece in chain.pieces(workflow, parameters, phase):
+        for piece in chain.pieces(workflow, parameters, phase, cuts):
             job = _job(batch, piece, made, group, manifest, digests, chosen)
             job = replace(job, character=character.name if character else "")
             made.append(jobs.setdefault(job.id, job))

@@ -60,11 +60,16 @@ def segments(frames: int, length: int, overlap: int, fits: Callable[[int], int])
     return found
 
 
-def pieces(workflow: Workflow, values: Mapping[str, Value], phase: Phase) -> list[Piece]:
+def pieces(
+    workflow: Workflow,
+    values: Mapping[str, Value],
+    phase: Phase,
+    cuts: Mapping[str, Mapping[str, Value]] | None = None,
+) -> list[Piece]:
     """What a workflow does for one set of its parameters' values: one piece, or those of all steps of a chain.
 
-    The pieces stand in an order in which each comes after those that feed it. Raises `ValueError` where segments do not
-    advance, or are too many.
+    The pieces stand in an order in which each comes after those that feed it. `cuts` goes over all other values: step →
+    its parameters. Raises `ValueError` where segments do not advance, or are too many.
     """
     if not workflow.definition.chain:
         return [Piece("", workflow, dict(values))]
@@ -82,6 +87,7 @@ def pieces(workflow: Workflow, values: Mapping[str, Value], phase: Phase) -> lis
         if step.repeat is not None and step.repeat.frames is not None:
             rule = inner.definition.segments
             assert rule is not None  # `parse_chain` saw to it
+            own = {**own, **(cuts or {}).get(step.step, {})}
             shares = _shares(inner, rule, own, int(values[step.repeat.frames]))
         elif step.repeat is not None:
             shares = shares * len(places[followed[0]])

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from videogen.batch import Job
 from videogen.boundary import Ask, Observation, holds
 from videogen.graph import title
+from videogen.planner.jobs import works
 from videogen.planner.speed import GPUS
 from videogen.planner.work import Work
 from videogen.workflow import Factor, Parameter, Value, Workflow
@@ -73,6 +74,43 @@ def first(ask: Ask, gpu: str, ladder: Sequence[Step], known: Iterable[Observatio
     return next((step for step in ladder if holds(ask, gpu, step.rung, known) is not False), ladder[-1])
 
 
+def shorter_segments(
+    jobs: Sequence[Job], workflow: Workflow, gpus: Iterable[str], known: Iterable[Observation]
+) -> dict[str, dict[str, Value]]:
+    """Step of a chain → its parameters for shorter segments, of which there are then more.
+
+    Only where none of the GPUs ever held a segment as long as it is asked for, on any rung, and a rung of the workflow
+    that draws says that frames may be cut.
+    """
+    known, gpus = tuple(known), tuple(gpus)
+    asked = works(jobs)
+    found: dict[str, dict[str, Value]] = {}
+    for job in {one.step: one for one in reversed(jobs) if one.step and not one.post}.values():
+        flow = workflow.doing(job.step)
+        rule, ask = flow.definition.segments, ask_of(job.workflow, asked[job.id])
+        length = job.parameters.get(rule.length) if rule else None
+        if rule is None or ask is None or not isinstance(length, int):
+            continue
+        rungs = [step.rung for step in steps(job, flow, jobs)]
+        if any(_may_hold(ask, gpu, rungs, known) for gpu in gpus):
+            continue
+        for rung in flow.definition.ladder:
+            change = rung.values.get(rule.length)
+            less = _scaled(flow.parameter(rule.length), length, change) if isinstance(change, Factor) else change
+            if isinstance(less, int) and rule.overlap < less < length:
+                shorter = replace(ask, frames=less)
+                if any(_may_hold(shorter, gpu, rungs, known) for gpu in gpus):
+                    found[job.step] = {rule.length: less}
+                    break
+    return found
+
+
+def _may_hold(ask: Ask, gpu: str, rungs: Iterable[str], known: Sequence[Observation]) -> bool:
+    """Whether it was held there on some rung, or nobody knows."""
+    held = any(one.works and one.gpu == gpu and holds(ask, gpu, one.rung, [one]) for one in known)
+    return held or any(holds(ask, gpu, rung, known) is not False for rung in rungs)
+
+
 def ask_of(workflow: str, work: Work) -> Ask | None:
     """What such work asks of a GPU; nothing for work without any frames."""
     shape = work.shape
@@ -86,8 +124,11 @@ def larger(gpu: str) -> tuple[str, ...]:
     return tuple(sorted((one for one in memory if memory[one] > 1.1 * least), key=lambda one: memory[one]))
 
 
-def hint(gpu: str, workflow: Workflow) -> str:
-    """What may help when no rung is left."""
+def hint(gpu: str, workflow: Workflow, step: str = "") -> str:
+    """What may help when no rung is left; `step` is set for a job of a chain."""
+    rule = workflow.definition.segments
+    if step and rule and any(rule.length in rung.values for rung in workflow.definition.ladder):
+        return "submit the batch again: segments are shorter then, and more"
     flags = " ".join(flag for rung in workflow.definition.ladder for flag in rung.flags)
     more = f"; or ComfyUI's flags {flags}" if flags else ""
     gpus = larger(gpu)

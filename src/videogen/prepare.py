@@ -1,7 +1,7 @@
 """From a batch file to jobs ready to send: what can be wrong is found here, before money is spent."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from videogen.character import Character
 from videogen.document import Document
 from videogen.errors import Fault, InputError
 from videogen.manifest import Manifest, PhaseName, require
-from videogen.workflow import Workflow
+from videogen.workflow import Value, Workflow
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,10 @@ class _Preset:
         return self.document.address(self.character.place(parameter))
 
 
-def prepare(path: Path, phase: PhaseName, manifest: Manifest) -> PreparedBatch:
-    """The jobs of the batch file at `path`, for a phase and its models.
+def prepare(
+    path: Path, phase: PhaseName, manifest: Manifest, cuts: Mapping[str, Mapping[str, Value]] | None = None
+) -> PreparedBatch:
+    """The jobs of the batch file at `path`, for a phase and its models; `cuts` as for `chain.pieces`.
 
     Raises `InputError` with every fault of the batch file, of its character and of the input files they name.
     """
@@ -67,7 +69,7 @@ def prepare(path: Path, phase: PhaseName, manifest: Manifest) -> PreparedBatch:
     return PreparedBatch(
         found,
         workflow,
-        tuple(batch.expand(found, workflow, limits, models, digests, character)),
+        tuple(batch.expand(found, workflow, limits, models, digests, character, cuts)),
         {sha: (path.parent / written).resolve() for written, sha in digests.items()},
         tuple(character.unused(workflow)) if character else (),
     )

@@ -95,7 +95,7 @@ class Shrinking:
             return Cut(Decision(Action.AGAIN, reason, free_worker=True), "a larger GPU", frozenset(alive) - bigger)
         if len(ladder) == 1:
             return None
-        reason = f"nothing is left to cut on {gpu}: {hint(gpu, self._flow(attempt.job))}"
+        reason = f"nothing is left to cut on {gpu}: {hint(gpu, self._flow(attempt.job), self._jobs[attempt.job].step)}"
         return Cut(Decision(Action.GIVE_UP, reason, free_worker=True))
 
     def _saw(self, attempt: AttemptRow, *, works: bool, peak_bytes: int | None) -> None:

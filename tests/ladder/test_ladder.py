@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 
 from tests.doubles.studio import plan, short
+from videogen import project
 from videogen.batch import Job, Need
 from videogen.boundary import Ask, Observation, holds, observed
 from videogen.errors import InputError
-from videogen.ladder import AS_ASKED, ask_of, first, hint, larger, steps
+from videogen.ladder import AS_ASKED, ask_of, first, hint, larger, shorter_segments, steps
 from videogen.planner.jobs import works
+from videogen.prepare import prepare
 
 ASK = Ask("wan22-i2v", 720, 1280, 81, "fp16")
 
@@ -151,3 +153,33 @@ def test_larger_gpus_are_named_from_the_smallest_on() -> None:
     assert larger("A100-80GB") == ("H200-141GB",)
     assert larger("RTX4090")[0] == "A100-40GB"
     assert larger("stand-in") == ()
+
+
+def test_a_chain_is_drawn_in_shorter_segments_where_none_was_ever_held() -> None:
+    """Frames that no rung saves are cut before a chain begins: as long a video, in more pieces."""
+    manifest = project.read_manifest(project.root() / "models_manifest.dev.yaml")
+    path = project.root() / "batches" / "demo-long.yaml"
+    long = prepare(path, "a", manifest)
+    draw = next(job for job in long.jobs if job.step == "draw")
+    ask = ask_of(draw.workflow, works(long.jobs)[draw.id])
+    assert ask is not None
+    rungs = [step.rung for step in steps(draw, long.workflow.doing("draw"), long.jobs)]
+    fails = [observed(ask, "L40S", rung, works=False) for rung in rungs]
+
+    assert shorter_segments(long.jobs, long.workflow, ["L40S"], fails[:-1]) == {}
+    assert shorter_segments(long.jobs, long.workflow, ["L40S", "H200-141GB"], fails) == {}
+    assert shorter_segments(long.jobs, long.workflow, ["L40S"], [*fails, observed(ask, "L40S", "", works=True)]) == {}
+    cuts = shorter_segments(long.jobs, long.workflow, ["L40S"], fails)
+    length = cuts["draw"]["length"]
+    assert isinstance(length, int)
+    assert (length < ask.frames, length % 4) == (True, 1)
+
+    cut = prepare(path, "a", manifest, cuts)
+    drawn = [job for job in cut.jobs if job.step == "draw"]
+    assert len(drawn) > sum(job.step == "draw" for job in long.jobs)
+    assert {job.parameters["length"] for job in drawn[:-1]} == {length}
+    whole, before = works(cut.jobs)[cut.jobs[-1].id].clip, works(long.jobs)[long.jobs[-1].id].clip
+    assert whole is not None
+    assert before is not None
+    assert whole.frames.count >= before.frames.count - 3
+    assert hint("L40S", long.workflow.doing("draw"), "draw").startswith("submit the batch again")
