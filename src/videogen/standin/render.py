@@ -8,7 +8,8 @@ from __future__ import annotations
 import colorsys
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import chain, islice
 from pathlib import Path
 from types import MappingProxyType
 
@@ -26,7 +27,7 @@ from videogen.standin.retouch import part, scaled, still, tracked
 __all__ = ["Scene", "UnreadableMedia", "render", "render_frames"]
 
 _EASED = 6
-"""Frames over which a scene that goes on from another leaves its last picture."""
+"""Frames over which a picture that goes on without a mover begins to move."""
 
 
 @dataclass(frozen=True)
@@ -118,21 +119,23 @@ def render_frames(scene: Scene) -> Iterator[Pixels]:
     ]
     if picture is None:  # the shared frames are all it knows; they bear their caption already
         last = Image.fromarray(shared[-1]).convert("RGBA")
-        drawn = _bent(_covering(last, scene), _lively(moves, scene, chance), scene)
+        drawn = _bent(_covering(last, scene), _from_rest(_lively(moves, scene, chance), len(shared)), scene)
     else:
         drawn = _finished(scene, chance, _staged(scene, chance, picture, moves))
-    return _gone_on(shared, drawn)
+    return chain(shared, islice(drawn, len(shared), None))
 
 
-def _gone_on(shared: list[Pixels], frames: Iterator[Pixels]) -> Iterator[Pixels]:
-    """The shared frames as they are, then those that were drawn, which leave the last shared one little by little."""
-    last = shared[-1].astype(np.float32)
-    for number, frame in enumerate(frames):
-        if number < len(shared):
-            yield shared[number]
-            continue
-        share = min(1.0, (number - len(shared) + 1) / _EASED)
-        yield frame if share == 1 else np.round(last * (1 - share) + frame * share).astype(np.uint8)
+def _from_rest(motion: Motion, frames: int) -> Motion:
+    """The motion, but at rest in so many frames, and in full only some frames later."""
+    later = np.arange(len(motion)) - frames + 1
+    share = np.clip(later / _EASED, 0, 1).astype(np.float32)
+    return replace(
+        motion,
+        shift=motion.shift * share,
+        jump=motion.jump * share,
+        height=1 + (motion.height - 1) * share,
+        spine=motion.spine * share[:, None],
+    )
 
 
 def _staged(scene: Scene, chance: _Chance, picture: Image.Image | None, moves: Motion | None) -> Iterator[Pixels]:

@@ -72,10 +72,10 @@ def recoloured(frames: Iterable[Pixels], like: Pixels, strength: float) -> Itera
 
 
 def still(frames: Sequence[Pixels]) -> Reals:
-    """What stands still in a video: the median of its frames. Of one picture, what continues its border."""
-    if len(frames) == 1:
-        return backdrop(frames[0].astype(np.float32)).over(*frames[0].shape[:2])
-    return np.asarray(np.median(np.stack(frames[:: max(1, len(frames) // _BEHIND)]), axis=0), np.float32)
+    """What stands still in a video: what continues its border where that is plain, else the median of its frames."""
+    middle = np.median(np.stack(frames[:: max(1, len(frames) // _BEHIND)]), axis=0).astype(np.float32)
+    plain = backdrop(middle)
+    return plain.over(*middle.shape[:2]) if plain.plain else middle
 
 
 def tracked(frames: Iterable[Pixels], behind: Reals) -> Iterator[Reals]:
