@@ -83,10 +83,10 @@ RESIZE_SECONDS_A_MEGAPIXEL = 0.035
 TRACK_SECONDS_A_MEGAPIXEL = 0.3
 """SAM 3 along a video. Nobody measured it here: taken for a bound."""
 
-STITCH_SECONDS_A_MEGAPIXEL, VR180_SECONDS_A_MEGAPIXEL = 0.033, 0.05
-"""Post steps run on the machine that submits. Seconds of one core, measured with the steps themselves: 0.025 (cut) to
-0.038 (fade and colours) of the frames that come out, and 0.049."""
-HERE_LOW, HERE_HIGH = 0.15, 2.5
+STITCH_SECONDS_A_MEGAPIXEL, VR180_SECONDS_A_MEGAPIXEL = 0.016, 0.032
+"""Post steps run on the machine that submits. Seconds of one core, measured with the steps themselves: 0.012 (cut) to
+0.020 (fade and colours) of the frames that come out, and 0.032."""
+HERE_LOW, HERE_HIGH = 0.2, 5.0
 """From a workstation with many cores to a busy laptop."""
 
 LOAD_SECONDS_A_GIB = 0.22
