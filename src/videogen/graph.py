@@ -7,7 +7,6 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from copy import deepcopy
 from itertools import pairwise
 from typing import Any
 
@@ -27,7 +26,8 @@ class Graph:
     @property
     def prompt(self) -> Prompt:
         """A copy to send."""
-        return deepcopy(self._nodes)
+        nodes: Prompt = _copied(self._nodes)
+        return nodes
 
     @property
     def titles(self) -> tuple[str, ...]:
@@ -52,7 +52,8 @@ class Graph:
 
     def node(self, wanted: str) -> dict[str, Any]:
         """A copy of the node with that title; raises `KeyError`."""
-        return deepcopy(self._nodes[self.node_id(wanted)])
+        node: dict[str, Any] = _copied(self._nodes[self.node_id(wanted)])
+        return node
 
     def bind(self, values: Mapping[tuple[str, str], object]) -> "Graph":
         """A graph in which each `(title, input)` has its value; raises `KeyError` for an unknown title."""
@@ -90,6 +91,13 @@ class Graph:
 
     def _meet(self, one: str, other: str) -> bool:
         return any({one, other} <= self.upstream(wanted) for wanted in self.titles)
+
+
+def _copied(value: Any) -> Any:
+    """A copy of what JSON can hold, several times as fast as `deepcopy`: a batch copies thousands of graphs."""
+    if isinstance(value, dict):
+        return {key: _copied(inner) for key, inner in value.items()}
+    return [_copied(inner) for inner in value] if isinstance(value, list) else value
 
 
 def title(node: Mapping[str, Any]) -> str:

@@ -75,3 +75,36 @@ def test_a_file_that_is_no_graph_is_refused(text: str, message: str) -> None:
     """With the address of what is wrong."""
     (found,) = said(text)
     assert found.message == message
+
+
+LOST: list[tuple[str, Any, str]] = [
+    ("quality", True, "true is not INT; ComfyUI would take 1"),
+    ("quality", 80.7, "80.7 is not INT; ComfyUI would take 80"),
+    ("quality", float("inf"), "inf is not INT"),
+    ("quality", "80", ""),
+    ("fps", True, "true is not FLOAT; ComfyUI would take 1.0"),
+    ("fps", float("nan"), "nan is not FLOAT; ComfyUI would take nan"),
+    ("fps", 16, ""),
+    ("lossless", "false", "'false' is not BOOLEAN; ComfyUI would take true"),
+    ("lossless", 1, ""),
+    ("filename_prefix", None, "null is not STRING; ComfyUI would take 'None'"),
+    ("filename_prefix", 7, ""),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "expected"), LOST)
+def test_a_value_that_comfyui_would_turn_into_another_is_found(name: str, value: Any, expected: str) -> None:
+    """It says nothing itself; what keeps its meaning passes."""
+    inputs = {
+        "images": ["1", 0],
+        "filename_prefix": "x",
+        "fps": 6.0,
+        "lossless": True,
+        "quality": 80,
+        "method": "default",
+    }
+    nodes = {
+        "1": {"class_type": "LoadImage", "inputs": {"image": "here.png"}},
+        "2": {"class_type": "SaveAnimatedWEBP", "inputs": {**inputs, name: value}},
+    }
+    assert [one.message for one in said(json.dumps(nodes))] == ([expected] if expected else [])
