@@ -173,6 +173,8 @@ def _default(parameter: Parameter, workflow: Workflow, phase: Phase, language: L
     rule = workflow.definition.segments
     if rule is not None and parameter.name in (rule.previous, rule.start, rule.tail):
         return "チェーンが設定" if language == "ja" else "set by a chain"
+    if parameter.name == batch.SEED and phase.seeds:
+        return "フェーズのシードすべて" if language == "ja" else "each of the phase's"
     value: Value | None = parameter.default_for(phase.phase)
     if value is None:
         return "必須" if language == "ja" else "required"

@@ -72,7 +72,8 @@ def test_a_slow_change_of_light_is_no_flicker(dance: list[Pixels]) -> None:
 
 
 def test_held_frames_are_seen(dance: list[Pixels]) -> None:
-    """Half a second without motion is told with its second; two frames alike, as in drawn films, are not."""
+    """Half a second without motion is told with its second; a few frames alike, as in drawn films, are not."""
+    assert found([*dance[:16], *[dance[16]] * 4, *dance[16:]], 8) == []
     assert found([*dance[:16], *[dance[16]] * 12, *dance[16:]]) == [("held", 1.0)]
     assert found([frame for frame in dance for _ in range(2)], 32) == []
     assert found([*dance[:16], *[dance[16]] * 12, *dance[16:]], 60) == []

@@ -106,7 +106,9 @@ def report(batch: BatchName = None, stack: Stack = None, file: OutputsFile = Non
     found = [{**asdict(row), "rate": round(row.rate, 4), "margin": round(row.margin, 4)} for row in rows]
     Console(as_json).data(found, shown)
     if len({row.gpu for row in rows}) > 1:
-        Console(as_json).say("GPUs differ for certain only where their shares are further apart than both margins (±)")
+        Console(as_json).say(
+            "GPUs differ for certain only where their shares are further apart than both margins (±) together"
+        )
 
 
 def _flaws(row: OutputRow) -> str:
