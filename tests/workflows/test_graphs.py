@@ -132,9 +132,9 @@ def _seconds(values: dict[str, Value]) -> float:
 
 
 def test_thirty_seconds_in_2k_take_less_than_ten_minutes() -> None:
-    """One H200 does it with the 4-step LoRAs, and not within the policy: the batch has to say that it leaves it."""
-    assert 400 < _seconds({}) < TEN_MINUTES
-    assert _seconds({"cfg": 3.5, "turbo": 0}) > TEN_MINUTES
+    """One H200 does it with the 4-step LoRAs; within the policy there is no time to spare."""
+    assert 400 < _seconds({"cfg": 1, "turbo": 1.0}) < 0.9 * TEN_MINUTES
+    assert _seconds({"cfg": 3.5, "turbo": 0}) > 0.95 * TEN_MINUTES
 
 
 def test_the_shipped_production_leaves_the_policy_with_a_word() -> None:
