@@ -219,7 +219,7 @@ class _Run:
                 continue
             attempt = self._ledger.lease(self._plan.batch, job.id, HERE, work=self.shrinking.asked(job.id))
             self._listener.job_started(HERE, job, attempt.number, resumed=False)
-            made = self._collector.local(job.id, f"{attempt.number}.making.mp4")
+            made = self._collector.local(job.id, "video.mp4").with_name(f".{job.id}.making.mp4")
 
             def heard(progress: Progress, job: Job = job) -> None:
                 self._listener.job_progress(HERE, job, progress)
