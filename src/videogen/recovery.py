@@ -47,15 +47,16 @@ class Recovery:
         decision = after_failure(failure, ended, self.limits, self.board.others(job.id, name), reachable)
         if runner is None and decision.action is Action.AGAIN:
             decision = Decision(Action.GIVE_UP, "the same step would make the same of the same videos")
+        peak = await self.shrinking.peak(name, None) if runner is not None and reachable else None
         cut = Cut(decision)
         if failure.kind is FailureClass.OUT_OF_MEMORY and runner is not None:
-            cut = await self._cut(attempt, decision)
+            alive = {worker: self.gpus[worker] for worker in self.board.alive}
+            cut = self.shrinking.ended(attempt, peak, alive) or cut
             decision = cut.decision
             if cut.next:  # such an attempt does not count against the batch's limit
                 failure = replace(failure, evidence={**failure.evidence, "next": cut.next})
         gives_up = decision.action in (Action.GIVE_UP, Action.GIVE_UP_EQUAL)
         end = self.ledger.lose if failure.kind is FailureClass.LOST_WORKER else self.ledger.fail
-        peak = await self.shrinking.peak(name, None) if runner is not None and reachable else None
         end(attempt.prompt_id, await witnessed(runner, job, failure, reachable, peak), gives_up)
         self.listener.job_failed(name, job, failure, decision)
         fit = not decision.drop_worker
@@ -77,12 +78,6 @@ class Recovery:
         if not fit:
             self.drop(name, failure.message)
         self.news()
-
-    async def _cut(self, attempt: AttemptRow, otherwise: Decision) -> Cut:
-        """What memory's end means, where something can be cut or a larger GPU lives; `otherwise` where not."""
-        peak = await self.shrinking.peak(attempt.worker, None)
-        alive = {name: self.gpus[name] for name in self.board.alive}
-        return self.shrinking.ended(attempt, peak, alive) or Cut(otherwise)
 
     def drop(self, worker: str, reason: str) -> None:
         """The worker gets no more jobs; what an earlier run left on it waits for others."""

@@ -86,7 +86,7 @@ class Shrinking:
         ask, gpu = self._ask(attempt.job), attempt.gpu
         ladder, known = self._ladder(attempt.job), self._boundary.known(gpu, ask.workflow)
         following = first(ask, gpu, ladder, known)
-        if holds(ask, gpu, following.rung, known) is not False:
+        if following.rung != attempt.rung and holds(ask, gpu, following.rung, known) is not False:
             reason = f"cut: {following.rung} ({following.why})"
             return Cut(Decision(Action.AGAIN, reason, free_worker=True), following.rung)
         bigger = {name for name, other in alive.items() if other in larger(gpu)}
