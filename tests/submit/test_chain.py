@@ -198,6 +198,7 @@ def test_a_killed_submit_renders_nothing_twice(tmp_path: Path, s3: S3Server, one
     result = run(plan(tmp_path), [one.url], s3.store(), Heard())
 
     assert (result.done, one.stats()["prompts"]) == (4, 2)
+    assert not [path for path in (tmp_path / "videos").rglob("*") if "making" in path.name]
     with Ledger.open(tmp_path / "ledger.sqlite") as ledger:
         assert {(row.state, row.attempts) for row in ledger.jobs("walk")} == {(JobState.DONE, 0)}
         assert ledger.in_flight("walk") == []
