@@ -20,6 +20,10 @@ MOST_PICTURES = 16
 """Of a video, spread evenly over it; memory does not grow with its length."""
 
 
+SMALLEST = 96
+"""Pixels of a video's shorter side; in fewer a figure's outlines are lost."""
+
+
 class Measure(Protocol):
     """Compares pictures of `side` × `side` pixels."""
 
@@ -59,7 +63,7 @@ class Pictures:
 
     def take(self, frame: av.VideoFrame) -> None:
         """The next frame."""
-        if self._seen % self._every == 0:
+        if min(frame.width, frame.height) >= SMALLEST and self._seen % self._every == 0:
             small = frame.reformat(self.measure.side, self.measure.side, "rgb24", interpolation=Interpolation.AREA)
             self._kept.append(self.measure.signature(small.to_ndarray().astype(np.uint8, copy=False)))
             if len(self._kept) > MOST_PICTURES:
@@ -68,7 +72,7 @@ class Pictures:
 
     @property
     def signature(self) -> Numbers | None:
-        """Of the video; nothing before the first frame."""
+        """Of the video; nothing before the first frame, and for one that is too small."""
         return likeness.mean(self._kept) if self._kept else None
 
 

@@ -113,6 +113,15 @@ def test_of_a_long_video_few_pictures_are_kept() -> None:
     assert 80 < pictures.signature[0] < 120
 
 
+def test_a_tiny_video_is_not_compared(tmp_path: Path) -> None:
+    """A figure of a few pixels has no likeness: such a video has no signature, and is no stranger."""
+    render(Scene(ROBOT, INPUTS / "motion.mp4", "a dance", 7, 64, 64, 5, 16), tmp_path / "tiny.mp4")
+    said = CliRunner().invoke(cli.app, ["check", str(tmp_path / "tiny.mp4"), "--like", str(ROBOT), "--json"])
+
+    assert json.loads(said.stdout)["consistency"]["unlike"] == []
+    assert "1 video too small to compare" in said.stderr
+
+
 def test_a_single_video_is_compared_with_nothing() -> None:
     """One video without a picture has no likeness and no warning."""
     found = consistency({"a": np.ones(52)}, None, ColourAndStructure())

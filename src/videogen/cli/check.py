@@ -54,6 +54,8 @@ def check(
     if found.to_others or found.to_picture:
         known = f": the same character has {ALIKE} or more" if found.measure == NAME else ""
         console.say(f"likeness by {found.measure}{known}")
+    if small := sum(1 for name, look in looks.items() if not look.broken and name not in signatures):
+        console.say(f"{counted(small, 'video')} too small to compare: less than {consistency.SMALLEST} pixels")
     if found.least:
         console.say(f"least alike ({found.least[2]:.2f}): {found.least[0]} and {found.least[1]}")
     for name in found.unlike:
