@@ -210,6 +210,8 @@ _FRAME_SECONDS = {
 _ON_PROCESSOR = frozenset({"video", "resize", "stitch", "vr180"})
 """Takes as long whichever GPU is beside it."""
 _HERE = frozenset({"stitch", "vr180"})
+_ASSUMED = frozenset({"interpolate", "track"})
+"""Nobody measured them."""
 
 
 def _passage(passage: Passage, gpu: Gpu, *, measured: bool) -> Part:
@@ -221,6 +223,7 @@ def _passage(passage: Passage, gpu: Gpu, *, measured: bool) -> Part:
     if passage.kind in _HERE:
         low, high = speed.HERE_LOW, speed.HERE_HIGH
     why = f"{passage.kind} {frames.count} frames of {frames.width}×{frames.height}"
+    why += " (assumed)" if passage.kind in _ASSUMED else ""
     return Part(passage.title, why, Seconds(seconds, seconds * low, seconds * high))
 
 
