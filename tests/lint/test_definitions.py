@@ -124,3 +124,15 @@ def test_an_order_that_the_graph_breaks_is_found() -> None:
     create = graph[ids[drawn]]["inputs"]["video"][0]
     graph[ids["Motion at size"]]["inputs"]["image"] = graph[create]["inputs"]["images"]
     assert any("scail must come before" in one.message for one in linted.errors(linted.findings(MAIN, graph)))
+
+
+def test_a_parameter_of_a_node_that_never_runs_is_an_error() -> None:
+    """It would set nothing that anybody sees."""
+    graph = linted.nodes(I2V)
+    graph["loose"] = {"class_type": "LoadImage", "inputs": {"image": "x.png"}, "_meta": {"title": "Loose"}}
+    old = "sets: [{title: Start image, input: image}]"
+    text = linted.definition(I2V)
+    assert old in text
+    more = "sets: [{title: Start image, input: image}, {title: Loose, input: image}]"
+    (found,) = linted.errors(linted.findings(I2V, graph, text.replace(old, more)))
+    assert (found.node, found.message) == ("Loose", "sets a node that never runs: no output needs it")
