@@ -8,7 +8,7 @@ from videogen import history, lint, media, prepare, project
 from videogen.batch import Batch, Job
 from videogen.document import Document
 from videogen.errors import InputError
-from videogen.forecast import Known
+from videogen.job_forecast import Known
 from videogen.lint import Finding, Offers
 from videogen.manifest import Manifest, PhaseName
 from videogen.node_recordings import Recording

@@ -7,13 +7,13 @@ from typing import Annotated, Any, cast, get_args
 import typer
 from rich.table import Table
 
-from videogen import forecast, history, media, prepare, project, stack_terms
+from videogen import history, job_forecast, media, prepare, project, stack_terms
 from videogen.cli.manifest_options import ManifestFile, manifest_path, phase_name, stack_setting, stack_settings
 from videogen.cli.options import AsJson
 from videogen.console import Console, counted, duration, table
 from videogen.document import did_you_mean
 from videogen.errors import InputError
-from videogen.forecast import Forecast, Known
+from videogen.job_forecast import Forecast, Known
 from videogen.gpu import Gpu
 from videogen.manifest import Manifest
 from videogen.planner.estimate import Seconds
@@ -52,7 +52,7 @@ def plan(
     terms = rental(rented, here)
     prices = {offer.gpu: offer.dollars_per_hour for offer in rented.gpus}
     gpus = _gpus(gpu, prices, rents)
-    found = forecast.forecasts(prepared.jobs, prepared.workflow, gpus, sizes, terms, prices, known, _inputs(prepared))
+    found = job_forecast.forecasts(prepared.jobs, prepared.workflow, gpus, sizes, terms, prices, known, _inputs(prepared))
     console.data(_document(found, terms, rents, wanted), _summary(found))
     _say(console, found, terms, rented, rents)
     if parts and not as_json:
@@ -98,7 +98,7 @@ def _inputs(prepared: PreparedBatch) -> dict[str, Clip]:
 def _summary(found: list[Forecast]) -> Table:
     numbers = ("$/h", "a video", "batch", "$ a video", "$ batch", "$ a second")
     shown = table("GPU", *numbers[:3], "from – to", *numbers[3:], "memory", "basis", "", numbers=numbers)
-    cheapest, fastest = forecast.best(found)
+    cheapest, fastest = job_forecast.best(found)
     for one in found:
         dollars, videos, second, each = one.bill.dollars, max(1, one.videos), one.dollars_a_second, one.dollars_a_video
         priced = one.dollars_per_hour is not None
@@ -154,7 +154,7 @@ def _say(console: Console, found: list[Forecast], terms: Terms, rented: StackTer
         )
     for name in first.unknown:
         console.warn(f"the forecast leaves out `{name}`")
-    cheapest, _ = forecast.best(found)
+    cheapest, _ = job_forecast.best(found)
     if not any(one.possible for one in found):
         hint = next((f"the rung {one.cut[0]} on {one.gpu}" for one in found if one.cut), "a larger GPU")
         console.warn(f"no GPU holds every job; what would: {hint}")
@@ -164,7 +164,7 @@ def _say(console: Console, found: list[Forecast], terms: Terms, rented: StackTer
 
 
 def _document(found: list[Forecast], terms: Terms, rents: str, phase: str) -> dict[str, Any]:
-    cheapest, fastest = forecast.best(found)
+    cheapest, fastest = job_forecast.best(found)
     return {
         "phase": phase,
         "stack": rents,

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from videogen.batch import Job, Limits
-from videogen.forecast import Forecast, Known, best, forecasts
+from videogen.job_forecast import Forecast, Known, best, forecasts
 from videogen.lint.finding import Finding
 from videogen.planner import speed
 from videogen.planner.estimate import estimate
