@@ -18,8 +18,8 @@ from videogen import prepare, project
 from videogen.batch import Job
 from videogen.boundary import Ask, observed
 from videogen.boundary_store import BoundaryStore
-from videogen.job_forecast import Forecast, Known, best, forecasts
 from videogen.gpu import Gpu
+from videogen.job_forecast import Forecast, Known, best, forecasts
 from videogen.ledger import Ledger
 from videogen.planner.estimate import Observation, Seconds
 from videogen.planner.jobs import works

@@ -13,8 +13,8 @@ from videogen.cli.options import AsJson
 from videogen.console import Console, counted, duration, table
 from videogen.document import did_you_mean
 from videogen.errors import InputError
-from videogen.job_forecast import Forecast, Known
 from videogen.gpu import Gpu
+from videogen.job_forecast import Forecast, Known
 from videogen.manifest import Manifest
 from videogen.planner.estimate import Seconds
 from videogen.planner.rental import Dollars, Terms, assumed_boot
@@ -52,7 +52,8 @@ def plan(
     terms = rental(rented, here)
     prices = {offer.gpu: offer.dollars_per_hour for offer in rented.gpus}
     gpus = _gpus(gpu, prices, rents)
-    found = job_forecast.forecasts(prepared.jobs, prepared.workflow, gpus, sizes, terms, prices, known, _inputs(prepared))
+    inputs = _inputs(prepared)
+    found = job_forecast.forecasts(prepared.jobs, prepared.workflow, gpus, sizes, terms, prices, known, inputs)
     console.data(_document(found, terms, rents, wanted), _summary(found))
     _say(console, found, terms, rented, rents)
     if parts and not as_json:
