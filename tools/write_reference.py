@@ -1,4 +1,4 @@
-"""Writes docs/reference/ and the index of docs/decisions/ from the code; a test compares them.
+"""Writes docs/reference/, the phase documents and the index of docs/decisions/ from the code; a test compares them.
 
 write_reference.py [FOLDER]    into FOLDER instead of docs/
 """
@@ -21,7 +21,19 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from infra import settings
-from videogen import batch, cli, errors, manifest, money, phase, project, rent_record, workflow
+from videogen import (
+    batch,
+    character,
+    cli,
+    errors,
+    manifest,
+    money,
+    phase,
+    phase_document,
+    project,
+    rent_record,
+    workflow,
+)
 from videogen.document import schemas_in
 
 NOTE = "<!-- Made by `make reference`; change the code instead. -->\n"
@@ -34,6 +46,9 @@ def pages() -> Iterator[tuple[str, str]]:
     yield "decisions/README.md", "\n".join(decisions())
     for schema in (money.Receipt, rent_record.RentRecord, rent_record.LastWord, rent_record.Heartbeat):
         yield f"reference/{re.sub('(?<!^)(?=[A-Z])', '-', schema.__name__).lower()}.schema.json", json_schema(schema)
+    for name in typing.get_args(manifest.PhaseName):
+        yield f"guides/phase-{name}.md", phase_document.document(name, "en")
+        yield f"ja/phase-{name}.md", phase_document.document(name, "ja")
 
 
 def json_schema(schema: type[BaseModel]) -> str:
@@ -81,6 +96,7 @@ def files() -> Iterator[str]:
     for name, schema in (
         ("batches/*.yaml", batch.Batch),
         ("workflows/*/workflow.yaml", workflow.Definition),
+        ("characters/*.yaml", character.Character),
         ("workflows/phases/*.yaml", phase.Phase),
         ("models_manifest.yaml", manifest.Manifest),
         ("Pulumi.*.yaml", settings.Settings),
@@ -158,7 +174,7 @@ def main(folder: Path) -> None:
     """Writes every page."""
     for name, text in pages():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text + "\n", encoding="utf-8")
+        (folder / name).write_text(text.rstrip("\n") + "\n", encoding="utf-8")
 
 
 main(Path(sys.argv[1]) if len(sys.argv) > 1 else project.root() / "docs")

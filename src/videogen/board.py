@@ -5,7 +5,7 @@ Values only; `submit` holds one and does what it says.
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from videogen.dispatch import Waiting, next_job
 
@@ -26,13 +26,18 @@ class Board:
     waiting: list[Waiting] = field(default_factory=list)
     claims: dict[str, deque[Turn]] = field(default_factory=dict)
     """Worker → what an earlier run left there; nobody else may take it while the worker lives."""
-    busy: dict[str, frozenset[str]] = field(default_factory=dict)
-    """Job in work → the workers on which it went wrong before."""
+    busy: dict[str, Waiting] = field(default_factory=dict)
+    """Jobs in work, as they waited."""
 
     @property
     def settled(self) -> bool:
         """Nothing waits and nothing may come back."""
         return not self.waiting and not self.busy and not any(self.claims.values())
+
+    @property
+    def wants_workers(self) -> bool:
+        """Something waits that only a worker can do, or is claimed on one."""
+        return any(not one.here for one in self.waiting) or any(self.claims.values())
 
     def claim(self, worker: str, turn: Turn) -> None:
         """What runs on `worker` already."""
@@ -42,15 +47,15 @@ class Board:
         """The worker's next turn, now in work; nothing while there is none for it."""
         if mine := self.claims.get(worker):
             turn = mine.popleft()
-            self.busy[turn.job] = frozenset()
+            self.busy[turn.job] = Waiting(turn.job)
             return turn
         job = next_job(worker, self.waiting, self.alive)
-        if job is None:
-            return None
-        taken = next(one for one in self.waiting if one.job == job)
-        self.waiting.remove(taken)
-        self.busy[job] = taken.avoid
-        return Turn(job)
+        return None if job is None else Turn(self._taken(job))
+
+    def take_here(self) -> str | None:
+        """The next post step whose needs are met, now in work."""
+        ready = next((one.job for one in self.waiting if one.here and not one.needs), None)
+        return None if ready is None else self._taken(ready)
 
     def peek(self, worker: str) -> str | None:
         """The job that the worker would take now."""
@@ -58,15 +63,30 @@ class Board:
 
     def others(self, job: str, worker: str) -> int:
         """Living workers on which the job in work has not failed, `worker` not counted."""
-        return len(self.alive - self.busy.get(job, frozenset()) - {worker})
+        return len(self.alive - self.busy.get(job, Waiting(job)).avoid - {worker})
 
-    def again(self, job: str, worker: str) -> None:
-        """The job in work waits again, rather not for `worker`."""
-        self.waiting.append(Waiting(job, self.busy.pop(job) | {worker}))
+    def again(self, job: str, *workers: str) -> None:
+        """The job in work waits again, rather not for these workers."""
+        one = self.busy.pop(job)
+        self.waiting.append(replace(one, avoid=one.avoid | {*workers}))
+
+    def met(self, job: str) -> None:
+        """The job is done: those that need it wait for one less."""
+        self.waiting = [replace(one, needs=one.needs - {job}) for one in self.waiting]
+
+    def dependents(self, jobs: Iterable[str]) -> list[str]:
+        """Jobs that wait for one of these, or for one that waits for them."""
+        found: dict[str, None] = {}
+        gone = set(jobs)
+        while fresh := [one.job for one in self.waiting if one.needs & gone and one.job not in found]:
+            found.update(dict.fromkeys(fresh))
+            gone |= set(fresh)
+        return list(found)
 
     def settle(self, jobs: Iterable[str]) -> None:
-        """These jobs are out of this run."""
+        """These jobs are out of this run, and so is what waits for them."""
         gone = set(jobs)
+        gone |= set(self.dependents(gone))
         self.waiting = [one for one in self.waiting if one.job not in gone]
         for job in gone:
             self.busy.pop(job, None)
@@ -75,3 +95,9 @@ class Board:
         """The worker gets no more jobs; what was claimed on it is handed back."""
         self.alive.discard(worker)
         return list(self.claims.pop(worker, ()))
+
+    def _taken(self, job: str) -> str:
+        taken = next(one for one in self.waiting if one.job == job)
+        self.waiting.remove(taken)
+        self.busy[job] = taken
+        return job

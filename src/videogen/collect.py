@@ -1,6 +1,7 @@
 """The second half of a job: its files come down, are checked, go into the bucket, and only then it is done."""
 
 import asyncio
+import hashlib
 import json
 import mimetypes
 from collections.abc import Mapping
@@ -13,10 +14,11 @@ from videogen.comfy import Comfy, HistoryEntry, RemoteFile
 from videogen.disk import explained, written
 from videogen.errors import WorkerRefused
 from videogen.failure import AttemptFailed, Failure, FailureClass
+from videogen.flaw import Flaw
 from videogen.graph import title
 from videogen.ledger import Ledger
 from videogen.ledger_rows import AttemptRow, AttemptState, OutputRow
-from videogen.media import Expected, UnreadableMedia, check_video, probe
+from videogen.media import Expected, UnreadableMedia, look, probe
 from videogen.stack_outputs import Worker
 from videogen.store import Store
 from videogen.workflow import Workflow
@@ -25,6 +27,8 @@ RECORD = "record.json"
 """Written last: where it lies in the bucket, the job's files do too."""
 
 _Kind = Literal["video", "image", "file"]
+_Seen = tuple[dict[str, object], tuple[Flaw, ...]]
+"""What a file is, for its record, and what is wrong with it."""
 
 _VIDEO = (".mp4", ".webm", ".mkv", ".mov")
 _IMAGE = (".png", ".jpg", ".jpeg", ".webp", ".gif")
@@ -44,6 +48,8 @@ class Collector:
     folder: Path
     store: Store
     ledger: Ledger
+    steps: frozenset[str] = frozenset()
+    """Jobs whose videos are only wanted by other jobs; on this machine they lie in `steps/`."""
 
     async def collect(
         self,
@@ -72,21 +78,39 @@ class Collector:
                     got = await comfy.download(file, part)
                 except WorkerRefused as error:
                     raise _bad(f"{file.filename}: announced, but not there", [error.message]) from error
-                looks.append(
-                    {
-                        "name": name,
-                        "node": title(job.prompt[file.node]),
-                        **await self._checked(job, attempt, file, part),
-                    }
-                )
+                seen, flaws = await self._checked(job, attempt, file, part)
+                looks.append({"name": name, "node": title(job.prompt[file.node]), **seen})
                 part.replace(target)
-            kept.append(OutputRow(name, target, job_prefix(self.batch, job.id) + name, got.size, got.sha256))
-        for output in self.workflow.definition.outputs:
+            kept.append(OutputRow(name, target, job_prefix(self.batch, job.id) + name, got.size, got.sha256, flaws))
+        for output in self.workflow.doing(job.step).definition.outputs:
             if not counts.get(output.kind):
                 raise _bad(f"`{output.title}` gave no {output.kind}", [])
-        record = self._record(job, attempt, entry, worker, versions, kept, looks)
+        about = {
+            "name": worker.name,
+            "cloud": worker.cloud,
+            "gpu": worker.gpu,
+            "dollars_per_hour": worker.dollars_per_hour,
+        }
+        record = self._record(job, attempt, entry.render_seconds, about, versions, kept, looks)
         await asyncio.to_thread(_write, self.local(job.id, RECORD), record)
         self.ledger.rendered(attempt.prompt_id, kept, entry.render_seconds)
+
+    async def collect_post(self, job: Job, attempt: AttemptRow, made: Path, seconds: float) -> None:
+        """Checks the video that a post step `made` and keeps it; the attempt is `rendered`.
+
+        Raises `AttemptFailed` for one that is not worth keeping; it stays in `rejected/` as evidence.
+        """
+        name = f"video{made.suffix}"
+        target = self.local(job.id, name)
+        with explained(target):
+            seen, flaws = await self._worth_keeping(job, attempt, made.name, made, "video", Expected.of(job.parameters))
+            sha256 = await asyncio.to_thread(sha256_of, made)
+            await asyncio.to_thread(_move, made, target)
+        kept = [OutputRow(name, target, job_prefix(self.batch, job.id) + name, target.stat().st_size, sha256, flaws)]
+        looks = [{"name": name, "node": job.post, **seen}]
+        record = self._record(job, attempt, seconds, {"name": attempt.worker}, {}, kept, looks)
+        await asyncio.to_thread(_write, self.local(job.id, RECORD), record)
+        self.ledger.rendered(attempt.prompt_id, kept, seconds)
 
     async def put_away(self, attempt: AttemptRow) -> None:
         """Puts the files of a `rendered` or `stored` attempt into the bucket; its job is done. Raises `StoreError`."""
@@ -109,47 +133,64 @@ class Collector:
         record = await asyncio.to_thread(self.store.get_bytes, self.store.outputs, prefix + RECORD)
         described = json.loads(record)
         kept = [
-            OutputRow(file["name"], self.local(job.id, file["name"]), file["key"], file["size"], file["sha256"])
+            OutputRow(
+                *(file["name"], self.local(job.id, file["name"]), file["key"], file["size"], file["sha256"]),
+                tuple(Flaw(**flaw) for flaw in file.get("flaws", [])),
+            )
             for file in described["outputs"]
         ]
-        for file in kept:
-            await asyncio.to_thread(self.store.get_file, self.store.outputs, file.key, file.path)
+        if job.id not in self.steps:  # what only other jobs want comes down when one of them does
+            for file in kept:
+                await asyncio.to_thread(self.store.get_file, self.store.outputs, file.key, file.path)
         await asyncio.to_thread(_write, self.local(job.id, RECORD), described)
-        self.ledger.adopt(self.batch, job.id, described["worker"]["name"], described["prompt_id"], kept)
+        worker = described["worker"]
+        self.ledger.adopt(self.batch, job.id, worker["name"], described["prompt_id"], kept, worker.get("gpu", ""))
 
     def local(self, job: str, name: str) -> Path:
-        """Where a file of a job lies on this machine: `<batch>/<job id>.mp4`, others with their name behind the id."""
-        folder = self.folder / self.batch
+        """Where a file of a job lies on this machine: `<batch>/<job id>.mp4`, others with their name behind the id.
+
+        What only other jobs want lies in `<batch>/steps/`.
+        """
+        folder = self.folder / self.batch / ("steps" if job in self.steps else "")
         if PurePosixPath(name).stem == "video":
             return folder / f"{job}{PurePosixPath(name).suffix}"
         return folder / f"{job}.{name}"
 
     def _wanted(self, job: Job, entry: HistoryEntry) -> list[RemoteFile]:
         """The files of the output nodes first, then whatever else was saved; previews and inputs are left."""
-        titles = [output.title for output in self.workflow.definition.outputs]
+        titles = self._titles(job)
         named = [file for file in entry.files if self._is_output(job, file, titles)]
+        named.sort(key=lambda file: titles.index(title(job.prompt[file.node])))
         return named + [file for file in entry.files if file.type == "output" and file not in named]
+
+    def _titles(self, job: Job) -> list[str]:
+        return [output.title for output in self.workflow.doing(job.step).definition.outputs]
 
     def _is_output(self, job: Job, file: RemoteFile, titles: list[str]) -> bool:
         return file.node in job.prompt and title(job.prompt[file.node]) in titles
 
-    async def _checked(self, job: Job, attempt: AttemptRow, file: RemoteFile, path: Path) -> dict[str, object]:
-        titles = [output.title for output in self.workflow.definition.outputs]
-        expected = Expected.of(job.parameters) if self._is_output(job, file, titles) else None
-        seen = await asyncio.to_thread(_look, path, _kind(file), expected)
-        if isinstance(seen, dict):
-            return seen
-        suffix = PurePosixPath(file.filename).suffix
-        rejected = self.folder / self.batch / "rejected" / f"{job.id}-{attempt.number}{suffix}"
+    async def _checked(self, job: Job, attempt: AttemptRow, file: RemoteFile, path: Path) -> _Seen:
+        expected = Expected.of(job.parameters) if self._is_output(job, file, self._titles(job)) else None
+        return await self._worth_keeping(job, attempt, file.filename, path, _kind(file), expected)
+
+    async def _worth_keeping(
+        self, job: Job, attempt: AttemptRow, name: str, path: Path, kind: _Kind, expected: Expected | None
+    ) -> _Seen:
+        """What the file is; one that is broken goes to `rejected/`."""
+        seen, flaws = await asyncio.to_thread(_look, path, kind, expected)
+        broken = [str(flaw) for flaw in flaws if flaw.severity == "broken"]
+        if not broken:
+            return seen, flaws
+        rejected = self.folder / self.batch / "rejected" / f"{job.id}-{attempt.number}{PurePosixPath(name).suffix}"
         await asyncio.to_thread(_move, path, rejected)
-        raise _bad(f"{file.filename}: {'; '.join(seen)}", seen, kept=str(rejected))
+        raise _bad(f"{name}: {'; '.join(broken)}", [str(flaw) for flaw in flaws], kept=str(rejected))
 
     def _record(
         self,
         job: Job,
         attempt: AttemptRow,
-        entry: HistoryEntry,
-        worker: Worker,
+        seconds: float | None,
+        worker: Mapping[str, object],
         versions: Mapping[str, Any],
         kept: list[OutputRow],
         looks: list[dict[str, object]],
@@ -162,27 +203,40 @@ class Collector:
             "prompt_id": attempt.prompt_id,
             "workflow": job.workflow,
             "parameters": job.parameters,
+            "rung": attempt.rung,
+            "asked": self._asked(job),
             "leave_policy": list(job.leaves_policy),
+            "character": job.character,
+            "step": job.step,
+            "group": job.group,
+            "post": job.post,
+            "needs": [asdict(need) for need in job.needs],
             "inputs": [asdict(file) for file in job.inputs],
             "models": job.models,
             "graph": job.prompt,
-            "worker": {
-                "name": worker.name,
-                "cloud": worker.cloud,
-                "gpu": worker.gpu,
-                "dollars_per_hour": worker.dollars_per_hour,
-            },
+            "worker": dict(worker),
             "versions": dict(versions),
-            "timings": {"leased": attempt.leased, "render_seconds": entry.render_seconds},
+            "timings": {"leased": attempt.leased, "render_seconds": seconds},
             "outputs": [
-                {**look, "key": file.key, "size": file.size, "sha256": file.sha256}
-                for file, look in zip(kept, looks, strict=True)
+                {**seen, "key": file.key, "size": file.size, "sha256": file.sha256}
+                for file, seen in zip(kept, looks, strict=True)
             ],
         }
+
+    def _asked(self, job: Job) -> dict[str, object]:
+        """Parameters that were asked for with another value: a rung of the ladder or a new seed took its place."""
+        asked = self.ledger.job(self.batch, job.id).parameters
+        return {name: asked[name] for name, value in job.parameters.items() if asked.get(name, value) != value}
 
     async def _put(self, key: str, path: Path) -> None:
         content_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
         await asyncio.to_thread(self.store.put_file, self.store.outputs, key, path, content_type)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _kind(file: RemoteFile) -> _Kind:
@@ -190,17 +244,22 @@ def _kind(file: RemoteFile) -> _Kind:
     return "video" if suffix in _VIDEO else "image" if suffix in _IMAGE else "file"
 
 
-def _look(path: Path, kind: _Kind, expected: Expected | None) -> dict[str, object] | list[str]:
-    """What a file is, or what is wrong with it; only the workflow's own outputs are held against what is `expected`."""
+def _look(path: Path, kind: _Kind, expected: Expected | None) -> _Seen:
+    """What a file is, and what is wrong with it; only the workflow's own outputs are held against what is `expected`.
+
+    A video that the workflow does not name may show anything, as long as it can be read.
+    """
     if kind == "file":
-        return {}
-    if kind == "video" and expected is not None and (findings := check_video(path, expected)):
-        return findings
+        return {}, ()
     try:
         seen = probe(path, kind)
     except UnreadableMedia as error:
-        return [error.message]
-    return {"width": seen.width, "height": seen.height, "frames": seen.frames, "fps": seen.fps}
+        return {}, (Flaw("unreadable", "broken", error.message),)
+    facts: dict[str, object] = {"width": seen.width, "height": seen.height, "frames": seen.frames, "fps": seen.fps}
+    if kind != "video" or expected is None:
+        return facts, ()
+    looked = look(path, expected)
+    return {**facts, "flaws": [asdict(one) for one in looked.flaws], "measures": looked.measures}, looked.flaws
 
 
 def _move(path: Path, target: Path) -> None:

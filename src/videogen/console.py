@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console as RichConsole
 from rich.table import Table
@@ -45,6 +45,15 @@ class Console:
         self.err.print(Text.assemble(("error: ", "bold red"), hidden.text(message)))
         if hint:
             self.err.print(Text.assemble(("hint: ", "bold"), hidden.text(hint)))
+
+    def finding(self, severity: Literal["error", "warning"], message: str, hint: str | None) -> None:
+        """One of many things that are wrong, or may be."""
+        if severity == "error":
+            self._error(message, hint)
+            return
+        self.warn(message)
+        if hint:
+            self.err.print(Text.assemble(("hint: ", "bold"), hint))
 
     def data(self, document: Any, table: Table | None = None, lines: Sequence[str] = ()) -> None:
         """A report: the document as JSON with `--json`, else the table or the lines."""

@@ -8,13 +8,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from videogen.batch import Job, Limits
+from videogen.batch import SEED, Job, Limits
 from videogen.failure import Failure, FailureClass
 from videogen.graph import links
 from videogen.workflow import Workflow
 
-SEED = "seed"
-"""The parameter that every workflow calls so."""
 SEED_STEP = 1_000_003
 """A prime far above the steps of any matrix, so that a new seed is no other job's seed."""
 
@@ -25,6 +23,10 @@ class Waiting:
 
     job: str
     avoid: frozenset[str] = frozenset()
+    needs: frozenset[str] = frozenset()
+    """Jobs that must be done before it is given out."""
+    here: bool = False
+    """A post step: not for a worker, but for the machine that submits."""
 
 
 class Action(StrEnum):
@@ -55,6 +57,8 @@ def next_job(worker: str, waiting: Sequence[Waiting], workers: Iterable[str]) ->
     """The job that `worker` takes now; nothing when what waits is better left to another of the living `workers`."""
     alive = set(workers)
     for one in waiting:
+        if one.needs or one.here:
+            continue
         if worker not in one.avoid or not alive - one.avoid:
             return one.job
     return None

@@ -17,6 +17,8 @@ class FailureClass(StrEnum):
     BAD_OUTPUT = "bad_output"
     STORE = "store"
     CANCELLED = "cancelled"
+    NEEDS_FAILED = "needs_failed"
+    """A job that makes one of its inputs failed; it was not tried itself."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,11 @@ def of_refusal(body: dict[str, object]) -> Failure:
 def lost_worker(reason: str) -> Failure:
     """The failure of an attempt whose end nobody will know."""
     return Failure(FailureClass.LOST_WORKER, reason, {})
+
+
+def needs_failed(label: str, job: str, why: str) -> Failure:
+    """The failure of a job whose input nobody will make: `label` and `job` name the one that failed."""
+    return Failure(FailureClass.NEEDS_FAILED, f"needs `{label}`, which failed: {why}", {"needs": job, "label": label})
 
 
 class AttemptFailed(Exception):

@@ -13,17 +13,20 @@ import sqlite3
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from videogen.batch import Job
 from videogen.failure import Failure, FailureClass
+from videogen.flaw import Flaw
 from videogen.ledger_file import LedgerFile
 from videogen.ledger_rows import IN_FLIGHT, AttemptRow, AttemptState, JobRow, JobState, OutputRow
 
 _JOBS = (
     "SELECT j.*, (SELECT count(*) FROM attempts a WHERE a.batch = j.batch AND a.job = j.id"
-    " AND a.number > j.budget_from AND a.state IN ('failed', 'lost') AND a.kind IS NOT 'cancelled') AS ended"
+    " AND a.number > j.budget_from AND a.state IN ('failed', 'lost') AND a.kind IS NOT 'cancelled'"
+    " AND json_extract(a.evidence, '$.next') IS NULL) AS ended"
     " FROM jobs j WHERE j.batch = ?"
 )
 
@@ -59,6 +62,11 @@ class Ledger:
         self.close()
 
     @property
+    def file(self) -> LedgerFile:
+        """The open file, for tables that are not about jobs."""
+        return self._file
+
+    @property
     def id(self) -> str:
         """A UUID that is this ledger's for ever; client ids on workers come from it."""
         row = self._file.one("SELECT value FROM meta WHERE key = 'id'")
@@ -92,7 +100,7 @@ class Ledger:
     def outputs(self, prompt_id: str) -> list[OutputRow]:
         """The files of an attempt."""
         rows = self._file.all("SELECT * FROM outputs WHERE prompt_id = ? ORDER BY rowid", (prompt_id,))
-        return [OutputRow(row["name"], Path(row["path"]), row["key"], row["size"], row["sha256"]) for row in rows]
+        return [_output(row) for row in rows]
 
     def done_outputs(self, batch: str, job: str) -> list[OutputRow]:
         """The files of a done job; nothing for any other."""
@@ -108,9 +116,13 @@ class Ledger:
             db.execute("INSERT OR IGNORE INTO batches VALUES (?, ?)", (batch, now))
             for job in jobs:
                 db.execute(
-                    "INSERT OR IGNORE INTO jobs (batch, id, workflow, label, parameters, state, changed)"
-                    " VALUES (?, ?, ?, ?, ?, 'open', ?)",
-                    (batch, job.id, job.workflow, job.label, _json(job.parameters), now),
+                    "INSERT OR IGNORE INTO jobs"
+                    " (batch, id, workflow, label, parameters, state, changed, step, chain, final, needs)"
+                    " VALUES (?, ?, ?, ?, ?, 'open', ?, ?, ?, ?, ?)",
+                    (
+                        *(batch, job.id, job.workflow, job.label, _json(job.parameters), now),
+                        *(job.step, job.group, job.final, json.dumps([need.job for need in job.needs])),
+                    ),
                 )
 
     def reopen(self, batch: str, job: str) -> None:
@@ -130,20 +142,22 @@ class Ledger:
             self._insert_attempt(db, batch, job, "", str(uuid.uuid4()), AttemptState.FAILED, failure)
             self._job_state(db, batch, job, JobState.FAILED)
 
-    def adopt(self, batch: str, job: str, worker: str, prompt_id: str, outputs: Sequence[OutputRow]) -> None:
+    def adopt(
+        self, batch: str, job: str, worker: str, prompt_id: str, outputs: Sequence[OutputRow], gpu: str = ""
+    ) -> None:
         """The open job is done: another ledger's run put it into the bucket."""
         with self._file.transaction() as db:
-            self._insert_attempt(db, batch, job, worker, prompt_id, AttemptState.DONE, None)
+            self._insert_attempt(db, batch, job, worker, prompt_id, AttemptState.DONE, None, gpu)
             _insert_outputs(db, prompt_id, outputs)
             self._job_state(db, batch, job, JobState.DONE)
 
     # Attempts
 
-    def lease(self, batch: str, job: str, worker: str) -> AttemptRow:
+    def lease(self, batch: str, job: str, worker: str, gpu: str = "", rung: str = "", work: str = "") -> AttemptRow:
         """A new attempt with a prompt id of its own. Call it before anything is sent."""
         prompt_id = str(uuid.uuid4())
         with self._file.transaction() as db:
-            self._insert_attempt(db, batch, job, worker, prompt_id, AttemptState.LEASED, None)
+            self._insert_attempt(db, batch, job, worker, prompt_id, AttemptState.LEASED, None, gpu, rung, work)
         return self.attempt(prompt_id)
 
     def attempt(self, prompt_id: str) -> AttemptRow:
@@ -203,17 +217,20 @@ class Ledger:
         prompt_id: str,
         state: AttemptState,
         failure: Failure | None,
+        gpu: str = "",
+        rung: str = "",
+        work: str = "",
     ) -> None:
         now = self._clock()
         db.execute(
             "INSERT INTO attempts"
-            " (prompt_id, batch, job, number, worker, state, leased, changed, kind, message, evidence)"
-            " SELECT ?, ?, ?, 1 + coalesce(max(number), 0), ?, ?, ?, ?, ?, ?, ? FROM attempts"
+            " (prompt_id, batch, job, number, worker, state, leased, changed, kind, message, evidence, gpu, rung, work)"
+            " SELECT ?, ?, ?, 1 + coalesce(max(number), 0), ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM attempts"
             " WHERE batch = ? AND job = ?",
             (
                 *(prompt_id, batch, job, worker, state, now, now),
                 *((failure.kind, failure.message, _json(failure.evidence)) if failure else (None, None, None)),
-                *(batch, job),
+                *(gpu, rung, work, batch, job),
             ),
         )
 
@@ -238,8 +255,11 @@ class Ledger:
 def _insert_outputs(db: sqlite3.Connection, prompt_id: str, outputs: Sequence[OutputRow]) -> None:
     for output in outputs:
         db.execute(
-            "INSERT INTO outputs VALUES (?, ?, ?, ?, ?, ?)",
-            (prompt_id, output.name, str(output.path), output.key, output.size, output.sha256),
+            "INSERT INTO outputs (prompt_id, name, path, key, size, sha256, flaws) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(prompt_id, output.name, str(output.path), output.key, output.size, output.sha256),
+                json.dumps([asdict(flaw) for flaw in output.flaws], ensure_ascii=False),
+            ),
         )
 
 
@@ -258,6 +278,10 @@ def _job(row: sqlite3.Row) -> JobRow:
         state=JobState(row["state"]),
         attempts=row["ended"],
         changed=row["changed"],
+        step=_since_2(row, "step") or "",
+        group=_since_2(row, "chain") or row["label"],
+        final=_since_2(row, "final") != 0,
+        needs=tuple(json.loads(_since_2(row, "needs") or "[]")),
     )
 
 
@@ -276,7 +300,20 @@ def _attempt(row: sqlite3.Row) -> AttemptRow:
         changed=row["changed"],
         render_seconds=row["render_seconds"],
         failure=failure,
+        gpu=_since_2(row, "gpu") or "",
+        rung=_since_2(row, "rung") or "",
+        work=_since_2(row, "work") or "",
     )
+
+
+def _output(row: sqlite3.Row) -> OutputRow:
+    flaws = tuple(Flaw(**one) for one in json.loads(_since_2(row, "flaws") or "[]"))
+    return OutputRow(row["name"], Path(row["path"]), row["key"], row["size"], row["sha256"], flaws)
+
+
+def _since_2(row: sqlite3.Row, column: str) -> Any:
+    """A column that a ledger of schema 1 lacks, which a reader does not bring up to date."""
+    return row[column] if column in row.keys() else None  # noqa: SIM118 -- a row contains values, not names
 
 
 def _json(value: Mapping[str, object]) -> str:

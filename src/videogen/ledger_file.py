@@ -10,7 +10,9 @@ from typing import Self
 
 from videogen.errors import DiskFull, VideogenError
 
-SCHEMA = 1
+SCHEMA = 2
+OLDEST = 1
+"""The oldest schema that is brought up to date when it is opened for writing, and read as it is otherwise."""
 
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -18,18 +20,34 @@ CREATE TABLE batches (name TEXT PRIMARY KEY, created REAL NOT NULL) STRICT;
 CREATE TABLE jobs (
   batch TEXT NOT NULL REFERENCES batches, id TEXT NOT NULL, workflow TEXT NOT NULL, label TEXT NOT NULL,
   parameters TEXT NOT NULL, state TEXT NOT NULL, budget_from INTEGER NOT NULL DEFAULT 0, changed REAL NOT NULL,
+  step TEXT, chain TEXT, final INTEGER, needs TEXT,
   PRIMARY KEY (batch, id)
 ) STRICT;
 CREATE TABLE attempts (
   prompt_id TEXT PRIMARY KEY, batch TEXT NOT NULL, job TEXT NOT NULL, number INTEGER NOT NULL, worker TEXT NOT NULL,
   state TEXT NOT NULL, leased REAL NOT NULL, changed REAL NOT NULL, render_seconds REAL,
-  kind TEXT, message TEXT, evidence TEXT,
+  kind TEXT, message TEXT, evidence TEXT, gpu TEXT, rung TEXT, work TEXT,
   FOREIGN KEY (batch, job) REFERENCES jobs (batch, id), UNIQUE (batch, job, number)
 ) STRICT;
 CREATE TABLE outputs (
   prompt_id TEXT NOT NULL REFERENCES attempts, name TEXT NOT NULL, path TEXT NOT NULL, key TEXT NOT NULL,
-  size INTEGER NOT NULL, sha256 TEXT NOT NULL, PRIMARY KEY (prompt_id, name)
+  size INTEGER NOT NULL, sha256 TEXT NOT NULL, flaws TEXT, PRIMARY KEY (prompt_id, name)
 ) STRICT;
+"""
+_BOUNDARY = """
+CREATE TABLE boundary (
+  digest TEXT PRIMARY KEY, gpu TEXT NOT NULL, workflow TEXT NOT NULL, document TEXT NOT NULL, sent INTEGER NOT NULL
+) STRICT;
+"""
+_SINCE_1 = """
+ALTER TABLE attempts ADD COLUMN gpu TEXT;
+ALTER TABLE attempts ADD COLUMN rung TEXT;
+ALTER TABLE attempts ADD COLUMN work TEXT;
+ALTER TABLE outputs ADD COLUMN flaws TEXT;
+ALTER TABLE jobs ADD COLUMN step TEXT;
+ALTER TABLE jobs ADD COLUMN chain TEXT;
+ALTER TABLE jobs ADD COLUMN final INTEGER;
+ALTER TABLE jobs ADD COLUMN needs TEXT;
 """
 
 
@@ -92,7 +110,7 @@ class LedgerFile:
     def _prepare(self, read_only: bool) -> None:
         with _explaining(self.path):
             version = self._version() if read_only else self._made()
-        if version != SCHEMA:
+        if not OLDEST <= version <= SCHEMA:
             raise VideogenError(
                 f"{self.path}: is a ledger of schema {version}, this program knows {SCHEMA}",
                 "use the videogen that wrote it, or another ledger",
@@ -105,10 +123,12 @@ class LedgerFile:
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.execute("PRAGMA foreign_keys = ON")
         with self.transaction() as db:
-            if self._version() == 0:
-                for statement in _TABLES.split(";")[:-1]:
+            before = self._version()
+            if before in (0, OLDEST):
+                for statement in ((_TABLES if before == 0 else _SINCE_1) + _BOUNDARY).split(";")[:-1]:
                     db.execute(statement)
-                db.execute("INSERT INTO meta VALUES ('id', ?)", (str(uuid.uuid4()),))
+                if before == 0:
+                    db.execute("INSERT INTO meta VALUES ('id', ?)", (str(uuid.uuid4()),))
                 db.execute(f"PRAGMA user_version = {SCHEMA}")
             return self._version()
 

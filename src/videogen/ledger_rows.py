@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from videogen.failure import Failure
+from videogen.flaw import Flaw
 
 
 class JobState(StrEnum):
@@ -48,9 +49,17 @@ class JobRow:
     parameters: dict[str, Any]
     state: JobState
     attempts: int
-    """Ended attempts that count against the batch's limit."""
+    """Ended attempts that count against the batch's limit: those after which less was asked for do not."""
     changed: float
     """Unix time."""
+    step: str = ""
+    """Of a chain; empty for a job of its own."""
+    group: str = ""
+    """What the jobs of one finished video have in common, for people."""
+    final: bool = True
+    """Its video is wanted for itself, not only for the jobs that need it."""
+    needs: tuple[str, ...] = ()
+    """Jobs that make its inputs."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +77,12 @@ class AttemptRow:
     render_seconds: float | None
     """From ComfyUI's own clock; nothing until it is known."""
     failure: Failure | None
+    gpu: str = ""
+    """Of the worker; empty in rows of older programs and for jobs that were never tried."""
+    rung: str = ""
+    """The rung of the shrink ladder on which it was tried; empty for the job as it was asked for."""
+    work: str = ""
+    """What was asked of the GPU, as `planner.work` writes it; empty in rows of older programs."""
 
 
 @dataclass(frozen=True)
@@ -81,3 +96,5 @@ class OutputRow:
     key: str
     size: int
     sha256: str
+    flaws: tuple[Flaw, ...] = ()
+    """What its check found and did not reject it for."""

@@ -1,28 +1,23 @@
 """Looks into images and videos: what an input is, and whether an output is worth keeping."""
 
+import itertools
+import statistics
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
 import av
 import numpy as np
-import numpy.typing as npt
+from av.video.reformatter import Interpolation
 from PIL import Image, UnidentifiedImageError
 
+from videogen import video_flaws
 from videogen.errors import VideogenError
-
-Pixels = npt.NDArray[np.int16]
-
-DARK = 16
-"""A frame whose brightest pixel (0–255) is not above this is black."""
-CHANGE = 16
-"""A pixel that differs by more than this from the first frame has moved; compression noise of x264 at crf 28 stays
-below 12, measured on noise and on gradients."""
-MOVED = 1e-4
-"""Share of pixels that must have moved in some frame: a 4×4 square that moves in 416×240 is three times this."""
+from videogen.flaw import Flaw
+from videogen.frame_series import SIDE, FrameSeries, Pixels
 
 _NOT_VIDEO = ("image2", "tty")
 """FFmpeg also plays single images (`image2`, `png_pipe`, …) and plain text (`tty`)."""
@@ -69,15 +64,35 @@ def probe(path: Path, kind: Literal["image", "video"]) -> Probe:
     return _probe_image(path) if kind == "image" else _probe_video(path)
 
 
-def check_video(path: Path, expected: Expected | None = None) -> list[str]:
-    """What is wrong with a rendered video, found by decoding all of it; an empty list means that it may be kept."""
+@dataclass(frozen=True)
+class Look:
+    """A video after all of it was decoded once."""
+
+    flaws: tuple[Flaw, ...]
+    measures: dict[str, float]
+    """How far it is from the thresholds of `video_flaws`; empty for a video that does not decode."""
+
+    @property
+    def broken(self) -> tuple[Flaw, ...]:
+        """The flaws for which it is not worth keeping."""
+        return tuple(flaw for flaw in self.flaws if flaw.severity == "broken")
+
+
+def look(path: Path, expected: Expected | None = None, also: Callable[[av.VideoFrame], None] | None = None) -> Look:
+    """Decodes all of a video, frame by frame, and says what is wrong with it. `also` sees each frame, too."""
     try:
-        seen = _decode(path)
+        seen = _decode(path, also)
     except (av.error.FFmpegError, OSError) as error:
-        return [f"does not decode: {_reason(error)}"]
-    if not seen.frames:
-        return ["has no frames"]
-    return [*_against(seen, expected or Expected()), *_emptiness(seen)]
+        return Look((_broken("unreadable", f"does not decode: {_reason(error)}"),), {})
+    if not seen.series.frames:
+        return Look((_broken("unreadable", "has no frames"),), {})
+    found = (*_against(seen, expected or Expected()), *video_flaws.flaws(seen.series, seen.fps))
+    return Look(found, video_flaws.measures(seen.series, seen.fps))
+
+
+def check_video(path: Path, expected: Expected | None = None) -> list[Flaw]:
+    """What is wrong with a rendered video; an empty list means that nobody needs to look at it."""
+    return list(look(path, expected).flaws)
 
 
 def _probe_image(path: Path) -> Probe:
@@ -112,19 +127,19 @@ def _probe_video(path: Path) -> Probe:
 
 @dataclass
 class _Seen:
+    series: FrameSeries
     width: int = 0
     height: int = 0
-    frames: int = 0
     declared: int = 0
     fps: float = 0.0
-    black: int = 0
-    plain: int = 0
-    moved: float = 0.0
+    times: list[float] = field(default_factory=list)
+    """Second of each frame that has one."""
+    damaged: int = 0
+    """Frames that the decoder could only guess."""
 
 
-def _decode(path: Path) -> _Seen:
-    seen = _Seen()
-    first: Pixels | None = None
+def _decode(path: Path, also: Callable[[av.VideoFrame], None] | None) -> _Seen:
+    seen = _Seen(FrameSeries())
     with av.open(path) as container:
         if not container.streams.video:
             return seen
@@ -132,40 +147,46 @@ def _decode(path: Path) -> _Seen:
         stream.thread_type = "AUTO"
         seen.declared, seen.fps = stream.frames, float(stream.average_rate or 0)
         for frame in container.decode(stream):
-            grey: Pixels = frame.to_ndarray(format="gray").astype(np.int16)
-            seen.frames += 1
-            seen.height, seen.width = grey.shape
-            seen.black += int(grey.max() <= DARK)
-            seen.plain += int(grey.max() - grey.min() <= CHANGE)
-            if first is None:
-                first = grey
-            elif first.shape == grey.shape:
-                seen.moved = max(seen.moved, float((np.abs(grey - first) > CHANGE).mean()))
+            seen.width, seen.height = frame.width, frame.height
+            seen.damaged += frame.is_corrupt
+            if also is not None:
+                also(frame)
+            if frame.time is not None:
+                seen.times.append(frame.time)
+            small = frame.reformat(SIDE, SIDE, "rgb24", interpolation=Interpolation.AREA)
+            seen.series.take(_bytes(frame.to_ndarray(format="gray")), _bytes(small.to_ndarray()))
     return seen
 
 
-def _against(seen: _Seen, expected: Expected) -> list[str]:
+def _bytes(pixels: np.ndarray) -> Pixels:
+    """PyAV's arrays of 8-bit formats, typed as what they are."""
+    return pixels.astype(np.uint8, copy=False)
+
+
+def _against(seen: _Seen, expected: Expected) -> list[Flaw]:
     found = []
+    frames = seen.series.frames
     size = (expected.width or seen.width, expected.height or seen.height)
     if (seen.width, seen.height) != size:
-        found.append(f"is {seen.width}x{seen.height}, should be {size[0]}x{size[1]}")
-    frames = expected.frames or seen.declared or seen.frames
-    if seen.frames != frames:
-        found.append(f"has {seen.frames} frames, should have {frames}")
+        found.append(_broken("size", f"is {seen.width}x{seen.height}, should be {size[0]}x{size[1]}"))
+    wanted = expected.frames or seen.declared or frames
+    if frames != wanted:
+        found.append(_broken("frames", f"has {frames} frames, should have {wanted}"))
     if expected.fps and abs(seen.fps - expected.fps) > 0.01 * expected.fps:
-        found.append(f"plays at {seen.fps:g} fps, should at {expected.fps:g}")
+        found.append(_broken("fps", f"plays at {seen.fps:g} fps, should at {expected.fps:g}"))
+    if seen.damaged:
+        found.append(_broken("damaged", f"is damaged in {seen.damaged} of {frames} frames"))
+    if len(seen.times) > 2:
+        step = statistics.median(later - earlier for earlier, later in itertools.pairwise(seen.times))
+        lasts, should = seen.times[-1] - seen.times[0] + step, step * len(seen.times)
+        if abs(lasts - should) > max(1.5 * step, 0.02 * should):
+            message = f"lasts {lasts:.2f} s, its frames {should:.2f} s: their times leave holes"
+            found.append(Flaw("duration", "suspicious", message))
     return found
 
 
-def _emptiness(seen: _Seen) -> list[str]:
-    """Black or plain for half of its length, or still: a fade passes, a render that became NaN does not."""
-    if seen.black * 2 >= seen.frames:
-        return [f"is black in {seen.black} of {seen.frames} frames"]
-    if seen.plain * 2 >= seen.frames:
-        return [f"shows one colour in {seen.plain} of {seen.frames} frames"]
-    if seen.frames > 1 and seen.moved < MOVED:
-        return ["is frozen: no frame differs from the first"]
-    return []
+def _broken(kind: str, message: str) -> Flaw:
+    return Flaw(kind, "broken", message)
 
 
 def _reason(error: Exception) -> str:

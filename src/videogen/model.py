@@ -1,6 +1,7 @@
 """One entry of the manifest: a weights file, where it comes from and where it goes."""
 
 import re
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
@@ -22,6 +23,13 @@ Folder = Literal[
     "checkpoints", "controlnet", "detection",
 ]  # fmt: skip
 """First folder of a file under `${ROOT}/models`."""
+
+OUR_FOLDER: Mapping[str, Folder] = {
+    "diffusion_models": "wan2.2", "text_encoders": "text_encoders", "vae": "vae", "clip_vision": "clip_vision",
+    "loras": "lora", "controlnet": "controlnet", "model_patches": "uni3c", "upscale_models": "upscale",
+    "checkpoints": "checkpoints", "frame_interpolation": "frame_interpolation", "detection": "detection",
+}  # fmt: skip
+"""ComfyUI's folder → where a new entry's file goes, unless somebody says otherwise."""
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 

@@ -33,12 +33,25 @@ class Policy(Schema):
     samplers: tuple[str, ...]
 
 
+class Seeds(Schema):
+    """Which seeds are drawn where neither batch nor character names one."""
+
+    values: Annotated[tuple[int, ...], Field(min_length=1)]
+    """Each makes a job."""
+    fixed: bool = False
+    """Others leave the policy: what is compared is drawn from the same noise."""
+
+
 class Phase(Schema):
     """One phase's generation limits."""
 
     phase: PhaseName
     name: str
     policy: Policy
+    segments: Annotated[int, Field(ge=1)] | None = None
+    """Frames a segment of a long video, where the batch does not say.  [default: as the workflow says]"""
+    seeds: Seeds | None = None
+    """None: as the workflow says."""
 
     def faults(self, parameters: Mapping[str, object], leaves: frozenset[str], address: str) -> Iterator[Fault]:
         """What in a job's parameters is outside the policy and not named in `leaves`."""
@@ -59,6 +72,16 @@ class Phase(Schema):
             size = f"{parameters['width']}x{parameters['height']}"
             if size not in policy.sizes:
                 yield self._fault(address, "size", size, ", ".join(policy.sizes))
+
+        seed = parameters.get("seed")
+        if (
+            self.seeds
+            and self.seeds.fixed
+            and seed is not None
+            and "seed" not in leaves
+            and seed not in self.seeds.values
+        ):
+            yield self._fault(address, "seed", str(seed), ", ".join(str(one) for one in self.seeds.values))
 
     def _fault(self, address: str, name: str, value: str, allowed: str) -> Fault:
         message = f"{value} is outside the policy of phase {self.phase} ({allowed})"

@@ -9,9 +9,6 @@ from videogen.errors import Fault, InputError
 from videogen.failure import of_refusal
 from videogen.graph import title
 
-_INPUTS = "input"
-"""The folder to which a job's own files go up: empty as yet."""
-
 
 def preflight(jobs: Sequence[Job], object_info: Mapping[str, Mapping[str, Any]]) -> None:
     """Raises `InputError` with every node class, model and value that a worker lacks.
@@ -22,7 +19,7 @@ def preflight(jobs: Sequence[Job], object_info: Mapping[str, Mapping[str, Any]])
     for worker, info in object_info.items():
         wanted = {node["class_type"] for job in jobs for node in job.prompt.values()}
         schemas = node_schema.parse({name: info[name] for name in wanted if name in info}, f"object_info of {worker}")
-        options = _model_files(schemas)
+        options = node_schema.model_files(schemas)
         for job in jobs:
             found.update(dict.fromkeys(_faults(worker, job, schemas, options)))
     if found:
@@ -54,13 +51,3 @@ def _faults(
                 yield Fault(address, f"{one['message']}: {one['details']}")
     if isinstance(answer, node_schema.Refusal) and not errors:
         yield Fault(f"worker {worker}: {job.workflow}", of_refusal(answer.body).message)
-
-
-def _model_files(schemas: node_schema.Schemas) -> dict[str, list[str]]:
-    """Folder key → the files that the worker lists for it."""
-    found: dict[str, list[str]] = {}
-    for schema in schemas.values():
-        for item in schema.inputs:
-            if item.files is not None and item.files.folder != _INPUTS:
-                found.setdefault(item.files.folder, []).extend(str(option) for option in item.options or ())
-    return found

@@ -2,12 +2,13 @@
 
 import hashlib
 import os
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
 import jinja2
 
-from videogen import batch, graph, manifest, phase, workflow
+from videogen import batch, chain, character, graph, manifest, phase, workflow
 from videogen.document import Document, did_you_mean, load
 from videogen.errors import Fault, InputError
 
@@ -96,18 +97,51 @@ def workflow_names() -> tuple[str, ...]:
 
 
 def read_workflow(name: str, address: str = "workflow") -> workflow.Workflow:
-    """A workflow by its folder's name.
+    """A workflow by its folder's name; one without `graph.json` is a chain, and its steps are read as well.
 
     Raises `InputError`: at `address` for an unknown one, else with every fault in its files.
     """
     if name not in workflow_names():
         raise InputError.of(address, f"no workflow `{name}`", did_you_mean(name, workflow_names()))
     folder = root() / "workflows" / name
-    drawn = graph.parse(read(folder / "graph.json"), shown(folder / "graph.json"))
-    found = workflow.parse(read(folder / "workflow.yaml"), shown(folder / "workflow.yaml"), drawn)
+    text, where = read(folder / "workflow.yaml"), shown(folder / "workflow.yaml")
+    if (folder / "graph.json").exists() or not load(workflow.Definition, text, where).chain:
+        drawn = graph.parse(read(folder / "graph.json"), shown(folder / "graph.json"))
+        found = workflow.parse(text, where, drawn)
+    else:
+        found = chain.parse_chain(text, where, _step)
     if found.name != name:
         raise InputError.of(f"{shown(folder / 'workflow.yaml')}: name", f"is `{found.name}`, its folder is `{name}`")
     return found
+
+
+def _step(name: str, address: str) -> workflow.Workflow:
+    """The workflow of a chain's step. A chain in a chain is a fault at `address`, or it could hold itself."""
+    if name in workflow_names() and not (root() / "workflows" / name / "graph.json").exists():
+        raise InputError.of(
+            address, f"`{name}` is a chain itself, or has no graph.json", "name the workflows of its steps"
+        )
+    return read_workflow(name, address)
+
+
+def character_names() -> tuple[str, ...]:
+    """All characters of the checkout."""
+    return tuple(sorted(path.stem for path in (root() / "characters").glob("*.yaml")))
+
+
+def read_character(name: str, address: str = "character") -> tuple[character.Character, Document, Path]:
+    """A character by its file's name, its document for addresses, and the folder from which its paths go.
+
+    Raises `InputError`: at `address` for an unknown one, else with every fault of its file.
+    """
+    if name not in character_names():
+        raise InputError.of(address, f"no character `{name}`", did_you_mean(name, character_names()))
+    path = root() / "characters" / f"{name}.yaml"
+    document = Document(read(path), shown(path))
+    found = document.load(character.Character)
+    if found.name != name:
+        raise InputError.of(document.address(("name",)), f"is `{found.name}`, its file is `{name}.yaml`")
+    return found, document, path.parent
 
 
 def read_batch(path: Path) -> tuple[batch.Batch, Document]:
@@ -115,29 +149,27 @@ def read_batch(path: Path) -> tuple[batch.Batch, Document]:
     return batch.parse(read(path), shown(path))
 
 
-def input_digests(
-    found: batch.Batch, document: Document, used: workflow.Workflow, folder: Path
-) -> dict[str, tuple[str, Path]]:
-    """SHA-256 and path of each input file, by the path that the batch writes relative to `folder`.
+def input_digests(files: Iterable[tuple[str, str]], folder: Path) -> dict[str, str]:
+    """SHA-256 of each input file by its path, which goes from `folder`, for `(address of its mention, path)`.
 
     Raises `InputError` with every file that is missing or cannot be read.
     """
-    digests: dict[str, tuple[str, Path]] = {}
+    digests: dict[str, str] = {}
     faults: list[Fault] = []
-    for path, _, written in batch.file_parameters(found, used):
+    for address, written in files:
+        file = folder / written
         if written in digests:
             continue
-        file = folder / written
         try:
             if file.exists() and not file.is_file():
-                faults.append(document.fault(path, f"is no file: {written}"))
+                faults.append(Fault(address, f"is no file: {written}"))
                 continue
             with file.open("rb") as stream:
-                digests[written] = hashlib.file_digest(stream, "sha256").hexdigest(), file.resolve()
+                digests[written] = hashlib.file_digest(stream, "sha256").hexdigest()
         except FileNotFoundError:
-            faults.append(document.fault(path, f"no such file: {written}", _near(file)))
+            faults.append(Fault(address, f"no such file: {written}", _near(file)))
         except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
-            faults.append(document.fault(path, f"cannot be read: {error}"))
+            faults.append(Fault(address, f"cannot be read: {error}"))
     if faults:
         raise InputError(faults)
     return digests

@@ -20,7 +20,7 @@ from videogen.errors import Fault, InputError, Interrupted, NotReady
 from videogen.lease import LeaseTerms
 from videogen.manifest import Manifest, require
 from videogen.secret import Secret
-from videogen.workflow import Workflow
+from videogen.workflow import Workflow, is_missing
 
 _LOOK_SECONDS = 0.1
 _TELL_SECONDS = 1.0
@@ -59,9 +59,11 @@ def requirements(workflows: Iterable[Workflow], manifest: Manifest, digest: str)
     nodes: set[str] = set()
     files: set[WantedFile] = set()
     faults: list[Fault] = []
-    for one in workflows:
+    for one in (part for workflow in workflows for part in workflow.parts):
         nodes |= one.graph.classes
         for index, slot in enumerate(one.definition.models):
+            if slot.optional and is_missing(slot.model, manifest):
+                continue
             try:
                 model = require(manifest, slot.model, f"workflows/{one.name}/workflow.yaml: models/{index}/model")
             except InputError as error:

@@ -1,17 +1,18 @@
 """Where a batch stands when `submit` begins: what the ledger, the disk, the workers and the bucket already have."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from videogen.batch import Job
 from videogen.board import Board, Turn
 from videogen.collect import RECORD, Collector, job_prefix
 from videogen.dispatch import Waiting
-from videogen.failure import lost_worker
+from videogen.failure import Failure, FailureClass, lost_worker, needs_failed
 from videogen.ledger import Ledger
 from videogen.ledger_rows import AttemptRow, JobRow, JobState
 from videogen.store import Store
-from videogen.submission import Plan
+from videogen.submission import HERE, Plan
 
 
 @dataclass(frozen=True)
@@ -31,23 +32,44 @@ async def resume(plan: Plan, workers: Collection[str], ledger: Ledger, store: St
     ledger.register(plan.batch, plan.jobs)
     rows = _wanted(plan, ledger)
     waiting = [job for job, row in rows.items() if row.state is JobState.OPEN]
-    done = sum(row.state is JobState.DONE for row in rows.values())
     board, half_done = Board(), []
     for attempt in ledger.in_flight(plan.batch):
         if attempt.job not in waiting:
             continue
         if collector.intact(attempt):
             half_done.append(attempt)
-            board.busy[attempt.job] = frozenset()
+            board.busy[attempt.job] = Waiting(attempt.job)
         elif attempt.worker in workers:
             board.claim(attempt.worker, Turn(attempt.job, attempt.prompt_id))
         else:
-            ledger.lose(attempt.prompt_id, lost_worker("its worker is gone"))
+            ledger.lose(attempt.prompt_id, _why_lost(attempt))
             continue
         waiting.remove(attempt.job)
-    elsewhere = await _adopted(plan, waiting, ledger, store, collector)
-    board.waiting = [Waiting(job) for job in waiting if job not in elsewhere]
-    return Resumed(board, done + len(elsewhere), tuple(half_done))
+    done = {job for job, row in rows.items() if row.state is JobState.DONE}
+    done |= await _adopted(plan, waiting, ledger, store, collector)
+    _fail_dependents(plan, [job for job in waiting if job not in done], rows, ledger)
+    jobs = {job.id: job for job in plan.jobs}
+    for job in waiting:
+        if job not in done and ledger.job(plan.batch, job).state is JobState.OPEN:
+            needs = frozenset(need.job for need in jobs[job].needs) - done
+            board.waiting.append(Waiting(job, needs=needs, here=bool(jobs[job].post)))
+    return Resumed(board, len(done), tuple(half_done))
+
+
+def _why_lost(attempt: AttemptRow) -> Failure:
+    if attempt.worker == HERE:  # no fault of the job: it does not count as a try
+        return Failure(FailureClass.CANCELLED, "the submitting process ended before it did", {})
+    return lost_worker("its worker is gone")
+
+
+def _fail_dependents(plan: Plan, waiting: Collection[str], rows: Mapping[str, JobRow], ledger: Ledger) -> None:
+    """What needs a job that failed in an earlier run fails with it; the plan has each job after its needs."""
+    failed: dict[str, Job] = {job.id: job for job in plan.jobs if rows[job.id].state is JobState.FAILED}
+    for job in plan.jobs:
+        lost = next((need.job for need in job.needs if need.job in failed), None)
+        if lost is not None and job.id in waiting:
+            ledger.fail_untried(plan.batch, job.id, needs_failed(failed[lost].label, lost, "in an earlier run"))
+            failed[job.id] = job
 
 
 def _wanted(plan: Plan, ledger: Ledger) -> dict[str, JobRow]:

@@ -12,6 +12,9 @@ from videogen.ledger_rows import JobRow
 from videogen.progress import Progress
 from videogen.workflow import Workflow
 
+HERE = "here"
+"""The worker's name of jobs that the submitting machine does itself."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -42,6 +45,8 @@ class Result:
     open: int
     seconds: float
     jobs: tuple[JobRow, ...]
+    videos: Mapping[str, str]
+    """Done job → where its video lies on this machine; one that only other jobs want may be in the bucket alone."""
     sheet: Path | None
     lost: dict[str, str]
     """Worker → why it got no more jobs."""
@@ -55,6 +60,9 @@ class Listener(Protocol):
 
     def job_started(self, worker: str, job: Job, attempt: int, resumed: bool) -> None:
         """A worker got a job; `resumed`: it had it already, from an earlier run."""
+
+    def job_cut(self, worker: str, job: Job, rung: str, why: str) -> None:
+        """The job begins with less than was asked for: memory ended there before with as much."""
 
     def job_progress(self, worker: str, job: Job, progress: Progress) -> None:
         """The job moved."""

@@ -4,24 +4,34 @@
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, model_validator
 
 from videogen.document import Document, Schema, did_you_mean
 from videogen.errors import Fault, InputError
-from videogen.graph import Graph, missing_title
-from videogen.manifest import Manifest, PhaseName, require
+from videogen.graph import Graph, link_of, missing_title
+from videogen.manifest import Manifest, Model, PhaseName, require
+from videogen.rewiring import bypass, join, unbridged, without_loose
 
 Value = bool | int | float | str
 
 
 class Target(Schema):
-    """One input of one node, by the node's title."""
+    """One input of one node, by the node's title; in a chain, one parameter of one step."""
 
-    title: str
-    input: str
+    title: str = ""
+    input: str = ""
+    step: str = ""
+    parameter: str = ""
+
+    @model_validator(mode="after")
+    def _names_one_thing(self) -> "Target":
+        node, step = bool(self.title and self.input), bool(self.step and self.parameter)
+        if node == step or (bool(self.title or self.input) and bool(self.step or self.parameter)):
+            raise ValueError("names `title` and `input` of a node, or `step` and `parameter` in a chain")
+        return self
 
 
 class Parameter(Schema):
@@ -37,7 +47,8 @@ class Parameter(Schema):
     """With `multiple_of`: the value is n × multiple_of + plus (Wan's lengths are 4n + 1)."""
     choices: tuple[str, ...] = ()
     default: Value | dict[PhaseName, Value] | None = None
-    sets: Annotated[tuple[Target, ...], Field(min_length=1)]
+    sets: tuple[Target, ...] = ()
+    """At least one, unless a chain's `repeat` counts by it."""
 
     @model_validator(mode="after")
     def _fits(self) -> "Parameter":
@@ -53,6 +64,12 @@ class Parameter(Schema):
     def default_for(self, phase: PhaseName) -> Value | None:
         """The value where a batch says nothing; nothing means that the batch must say it."""
         return self.default.get(phase) if isinstance(self.default, dict) else self.default
+
+    def at_least(self, value: int) -> int:
+        """The smallest allowed whole number that is not below `value`."""
+        value = max(value, int(self.minimum or value))
+        step = self.multiple_of or 1
+        return value + (self.plus - value) % step
 
     def fault(self, value: object) -> tuple[str, str | None] | None:
         """What is wrong with a value, and a hint; nothing when it may be used."""
@@ -80,6 +97,13 @@ class ModelSlot(Schema):
     title: str
     input: str
     model: str
+    """The slot's name: a batch or a character may put another entry into it."""
+    optional: bool = False
+    """Without a model the job is valid, too: the node is taken out of the graph and its links are bridged."""
+    strength: str | None = None
+    """With `optional`: the parameter whose value 0 takes the node out as well."""
+    bridges: tuple[str, ...] = ()
+    """With `optional`: the node's linked inputs in the order of its outputs.  [default: as they stand in the graph]"""
 
 
 class Stage(Schema):
@@ -89,6 +113,14 @@ class Stage(Schema):
     title: str
 
 
+class Rule(Schema):
+    """A parameter whose value is less than another's."""
+
+    less: str
+    than: str
+    why: str
+
+
 class Output(Schema):
     """A node whose files are the job's outputs."""
 
@@ -96,16 +128,100 @@ class Output(Schema):
     kind: Literal["video", "image"]
 
 
+class Join(Schema):
+    """A link that exists only where a segment goes on from the one before."""
+
+    title: str
+    input: str
+    source: Annotated[str, Field(alias="from")]
+    """The title of the node that feeds it."""
+    output: Annotated[int, Field(ge=0)] = 0
+
+
+class SegmentRule(Schema):
+    """How a long video is drawn with this workflow, piece by piece, each from the last frames of the one before."""
+
+    length: str = "length"
+    """The parameter with the frames of a segment."""
+    overlap: Annotated[int, Field(ge=1)]
+    """Frames that a segment has in common with the one before."""
+    previous: str
+    """The parameter, a video, that takes the segment before. Only a segment that goes on needs it."""
+    joins: Annotated[tuple[Join, ...], Field(min_length=1)]
+    """What the graph links only where a segment goes on; else the nodes that feed these links are taken out."""
+    start: str | None = None
+    """The parameter that is told at which frame of the whole video the segment begins, from 0."""
+    tail: str | None = None
+    """The parameter that is told at which frame of the segment before the common ones begin."""
+    colour_match: bool = True
+    """Whether `stitch` draws each segment's colours to those of the frames before it."""
+
+
+class Factor(Schema):
+    """A value in proportion to what it was; rounded to what the parameter allows."""
+
+    times: Annotated[float, Field(gt=0)]
+
+
+class Rung(Schema):
+    """One step of the shrink ladder: what is tried when memory ended."""
+
+    rung: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+    why: str
+    values: Annotated[dict[str, Value | Factor], Field(alias="set")] = {}
+    """Parameter → its value on this rung, or a factor on the one that the job asked for."""
+    flags: tuple[str, ...] = ()
+    """ComfyUI's flags that the rung needs."""
+
+
+class Repeat(Schema):
+    """A step that is done once a segment."""
+
+    over: Literal["segments"]
+    frames: str | None = None
+    """The chain's parameter with the frames of the whole video; not for a step that follows a repeated one."""
+    previous: bool = False
+    """Each job is fed by the one before."""
+
+
+class ChainStep(Schema):
+    """One step of a chain: jobs for ComfyUI, or a post step that is done on the machine that submits."""
+
+    step: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+    workflow: str | None = None
+    """A folder of workflows/."""
+    post: Literal["stitch", "vr180"] | None = None
+    feeds: dict[str, str] = {}
+    """Parameter of this step → the earlier step whose video it takes."""
+    repeat: Repeat | None = None
+    values: Annotated[dict[str, Value], Field(alias="set")] = {}
+    """Values of this step's parameters, over its defaults and under what the batch says."""
+
+    @model_validator(mode="after")
+    def _does_one_thing(self) -> "ChainStep":
+        if bool(self.workflow) == bool(self.post):
+            raise ValueError("a step is either a `workflow` or a `post`")
+        return self
+
+
 class Definition(Schema):
-    """What `workflow.yaml` says."""
+    """What `workflow.yaml` says: of a graph beside it, or of a chain of other workflows."""
 
     version: Literal[1] = Field(alias="schema")
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
     about: str
     parameters: tuple[Parameter, ...]
-    models: tuple[ModelSlot, ...]
+    models: tuple[ModelSlot, ...] = ()
     order: tuple[Stage, ...] = ()
-    outputs: Annotated[tuple[Output, ...], Field(min_length=1)]
+    rules: tuple[Rule, ...] = ()
+    """Between parameters of one job."""
+    outputs: tuple[Output, ...] = ()
+    """At least one, unless it is a chain."""
+    segments: SegmentRule | None = None
+    ladder: tuple[Rung, ...] = ()
+    """From the least loss to the greatest."""
+    chain: tuple[ChainStep, ...] = ()
+    """The steps, in order; each takes what earlier ones made. The last one's video is the result."""
     stall_minutes: Annotated[float, Field(gt=0)] = 10
     """How long ComfyUI may be silent within one job before the job counts as stalled."""
 
@@ -116,6 +232,9 @@ class Workflow:
 
     definition: Definition
     graph: Graph
+    """Empty for a chain and for a post step."""
+    steps: Mapping[str, "Workflow"] = field(default_factory=dict)
+    """The steps of a chain, by their names."""
 
     @property
     def name(self) -> str:
@@ -130,30 +249,90 @@ class Workflow:
         raise KeyError(name)
 
     @property
+    def parts(self) -> tuple["Workflow", ...]:
+        """What goes to ComfyUI: itself, or the steps of a chain."""
+        return tuple(step for step in self.steps.values() if step.graph.titles) if self.steps else (self,)
+
+    def doing(self, step: str) -> "Workflow":
+        """The workflow of that step of a chain; itself where `step` is empty."""
+        return self.steps[step] if step else self
+
+    @property
     def parameter_names(self) -> tuple[str, ...]:
         """All parameters' names."""
         return tuple(parameter.name for parameter in self.definition.parameters)
 
-    def bind(self, values: Mapping[str, object], manifest: Manifest) -> Graph:
+    def broken_rules(self, values: Mapping[str, object]) -> Iterator[tuple[str, str, str]]:
+        """`(parameter, what is wrong, hint)` for each rule that a job's values break."""
+        for rule in self.definition.rules:
+            less, than = values.get(rule.less), values.get(rule.than)
+            if isinstance(less, int | float) and isinstance(than, int | float) and less >= than:
+                yield rule.less, f"{less:g} should be less than `{rule.than}`, which is {than:g}", rule.why
+
+    def filled(
+        self, values: Mapping[str, object], manifest: Manifest, chosen: Mapping[str, str] | None = None
+    ) -> list[tuple[ModelSlot, Model | None]]:
+        """Each slot with its model; nothing for an optional one that is empty or whose strength is 0.
+
+        `chosen` puts other entries of the manifest into slots. Raises `InputError` for a model that is needed and that
+        the manifest lacks.
+        """
+        found: list[tuple[ModelSlot, Model | None]] = []
+        for index, slot in enumerate(self.definition.models):
+            name = (chosen or {}).get(slot.model, slot.model)
+            idle = slot.strength is not None and not values.get(slot.strength)
+            if slot.optional and (idle or (name == slot.model and is_missing(name, manifest))):
+                found.append((slot, None))
+            else:
+                address = f"workflows/{self.name}/workflow.yaml: models/{index}/model"
+                found.append((slot, require(manifest, name, address)))
+        return found
+
+    def bind(self, values: Mapping[str, object], manifest: Manifest, chosen: Mapping[str, str] | None = None) -> Graph:
         """The graph with every parameter's value and every model's file name in its place.
 
-        `values` holds each parameter's value as ComfyUI takes it (an input file's name on the server).
+        `values` holds each parameter's value as ComfyUI takes it (an input file's name on the server). Nodes of empty
+        optional slots are taken out; with `segments`, so is what reads the segment before where `values` has none.
         Raises `InputError` for a model that the manifest lacks.
         """
         bound: dict[tuple[str, str], Any] = {}
         for name, value in values.items():
             for target in self.parameter(name).sets:
                 bound[target.title, target.input] = value
-        for index, slot in enumerate(self.definition.models):
-            model = require(manifest, slot.model, f"workflows/{self.name}/workflow.yaml: models/{index}/model")
-            bound[slot.title, slot.input] = model.comfy_name
-        return self.graph.bind(bound)
+        slots = self.filled(values, manifest, chosen)
+        bound.update({(slot.title, slot.input): model.comfy_name for slot, model in slots if model is not None})
+        graph = self._joined(self.graph.bind(bound), values)
+        for slot, model in slots:
+            if model is None:
+                graph = bypass(graph, slot.title, slot.bridges)
+        return graph
+
+    def _joined(self, graph: Graph, values: Mapping[str, object]) -> Graph:
+        rule = self.definition.segments
+        if rule is None:
+            return graph
+        if rule.previous not in values:
+            return without_loose(graph, [one.source for one in rule.joins])
+        replaced = [graph.node(one.title)["inputs"].get(one.input) for one in rule.joins]
+        loose = [graph.title_of(link[0]) for value in replaced if (link := link_of(value))]
+        for one in rule.joins:
+            graph = join(graph, one.title, one.input, one.source, one.output)
+        return without_loose(graph, loose)
+
+
+def is_missing(name: str, manifest: Manifest) -> bool:
+    """Whether the manifest has no file for a slot: no entry of that name, or an empty one."""
+    return name not in manifest.names or manifest.named(name).is_empty
 
 
 def parse(text: str, name: str, graph: Graph) -> Workflow:
     """The workflow of `workflow.yaml`'s text and its graph; raises `InputError` with every fault."""
     document = Document(text, name)
-    definition = document.load(Definition)
+    return fitted(document.load(Definition), document, graph)
+
+
+def fitted(definition: Definition, document: Document, graph: Graph) -> Workflow:
+    """The definition in `document` with its graph; raises `InputError` with everything in which they do not agree."""
     found = list(_against_graph(definition, graph, document))
     if found:
         raise InputError(found)
@@ -164,20 +343,34 @@ def _against_graph(definition: Definition, graph: Graph, document: Document) -> 
     for index, parameter in enumerate(definition.parameters):
         for place, target in enumerate(parameter.sets):
             yield from _target(graph, target.title, target.input, document, ("parameters", index, "sets", place))
+        if not parameter.sets:
+            yield document.fault(("parameters", index), f"`{parameter.name}` sets nothing")
         defaults = parameter.default.values() if isinstance(parameter.default, dict) else [parameter.default]
         for value in defaults:
             if value is not None and (wrong := parameter.fault(value)):
                 yield document.fault(("parameters", index, "default"), *wrong)
     for index, slot in enumerate(definition.models):
         yield from _target(graph, slot.title, slot.input, document, ("models", index))
+        if slot.optional and slot.title in graph.titles:
+            for sentence in unbridged(graph, slot.title, slot.bridges):
+                yield document.fault(("models", index), sentence)
+        if slot.strength is not None and slot.strength not in (known := [one.name for one in definition.parameters]):
+            hint = did_you_mean(slot.strength, known)
+            yield document.fault(("models", index, "strength"), f"no parameter `{slot.strength}`", hint)
+    if definition.segments is not None:
+        yield from _segments(definition, definition.segments, graph, document)
     missing = False
     for index, stage in enumerate(definition.order):
         if stage.title not in graph.titles:
             missing = True
             yield missing_title(graph, stage.title, document.address(("order", index, "title")))
+    if not definition.outputs:
+        yield document.fault(("outputs",), "needs at least 1 item")
     for index, output in enumerate(definition.outputs):
         if output.title not in graph.titles:
             yield missing_title(graph, output.title, document.address(("outputs", index, "title")))
+    yield from _rules(definition, document)
+    yield from _ladder(definition, document)
     names = [parameter.name for parameter in definition.parameters]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield document.fault(("parameters",), f"`{name}` stands twice")
@@ -188,6 +381,55 @@ def _against_graph(definition: Definition, graph: Graph, document: Document) -> 
             yield document.fault(("order",), "the order is scail, uni3c, wan")
         for sentence in graph.out_of_order(stages):
             yield document.fault(("order",), sentence)
+
+
+def _rules(definition: Definition, document: Document) -> Iterator[Fault]:
+    known = [parameter.name for parameter in definition.parameters]
+    for index, rule in enumerate(definition.rules):
+        for key, name in (("less", rule.less), ("than", rule.than)):
+            if name not in known:
+                hint = did_you_mean(name, known)
+                yield document.fault(("rules", index, key), f"no parameter `{name}`", hint)
+    for phase in get_args(PhaseName):
+        defaults = {one.name: one.default_for(phase) for one in definition.parameters}
+        for name, message, why in Workflow(definition, Graph({})).broken_rules(defaults):
+            path = ("parameters", known.index(name), "default")
+            yield document.fault(path, f"in phase {phase}, {message}", why)
+
+
+def _ladder(definition: Definition, document: Document) -> Iterator[Fault]:
+    known = {parameter.name: parameter for parameter in definition.parameters}
+    seen: set[str] = set()
+    for index, rung in enumerate(definition.ladder):
+        if rung.rung in seen:
+            yield document.fault(("ladder", index, "rung"), f"`{rung.rung}` stands twice")
+        seen.add(rung.rung)
+        if not rung.values and not rung.flags:
+            yield document.fault(("ladder", index), "changes nothing", "`set` or `flags` says what is cut")
+        for name, change in rung.values.items():
+            path = ("ladder", index, "set", name)
+            if name not in known:
+                yield document.fault(path, f"no parameter `{name}`", did_you_mean(name, known))
+            elif isinstance(change, Factor):
+                if known[name].type not in ("integer", "number"):
+                    yield document.fault(path, f"is {known[name].type}, and only numbers have a factor")
+            elif wrong := known[name].fault(change):
+                yield document.fault(path, *wrong)
+
+
+def _segments(definition: Definition, rule: SegmentRule, graph: Graph, document: Document) -> Iterator[Fault]:
+    kinds = {parameter.name: parameter.type for parameter in definition.parameters}
+    roles = (("length", rule.length, "integer"), ("previous", rule.previous, "video"))
+    told = [(key, name, "integer") for key, name in (("start", rule.start), ("tail", rule.tail)) if name is not None]
+    for key, name, kind in (*roles, *told):
+        if name not in kinds:
+            yield document.fault(("segments", key), f"no parameter `{name}`", did_you_mean(name, kinds))
+        elif kinds[name] != kind:
+            yield document.fault(("segments", key), f"`{name}` should be of type {kind}")
+    for index, one in enumerate(rule.joins):
+        for key, wanted in (("title", one.title), ("from", one.source)):
+            if wanted not in graph.titles:
+                yield missing_title(graph, wanted, document.address(("segments", "joins", index, key)))
 
 
 def _target(graph: Graph, title: str, name: str, document: Document, path: tuple[str | int, ...]) -> Iterator[Fault]:

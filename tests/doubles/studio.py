@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from tests.doubles.s3_server import S3Server
 from tests.doubles.standin_process import StandinProcess, standin
 from videogen import batch, graph, manifest, phase, stack_outputs, workflow
@@ -42,7 +44,7 @@ def workers(folder: Path, count: int, faults: Any = None) -> Iterator[list[Stand
         started = []
         for number in range(1, count + 1):
             base = folder / f"worker-{number}"
-            for model in _manifest().models:
+            for model in manifest_of_dev().models:
                 path = base / "models" / model.comfy_folder / model.comfy_name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.touch()
@@ -88,24 +90,42 @@ def deaf() -> Iterator[Deaf]:
         yield Deaf(f"http://127.0.0.1:{listening.getsockname()[1]}", listening)
 
 
-def rows(urls: Sequence[str]) -> list[stack_outputs.Worker]:
-    """Workers `w1`, `w2`, … as a stack names them."""
+def rows(urls: Sequence[str], gpus: Sequence[str] = ()) -> list[stack_outputs.Worker]:
+    """Workers `w1`, `w2`, … as a stack names them, all of GPU `stand-in` unless it is said."""
     return [
-        stack_outputs.Worker(name=f"w{n}", cloud="local", gpu="stand-in", url=url, agent=url, dollars_per_hour="0")
-        for n, url in enumerate(urls, start=1)
+        stack_outputs.Worker(name=f"w{n}", cloud="local", gpu=gpu, url=url, agent=url, dollars_per_hour="0")
+        for n, (url, gpu) in enumerate(zip(urls, gpus or ["stand-in"] * len(urls), strict=True), start=1)
     ]
 
 
+def short(stall: float = 10, ladder: str = "") -> workflow.Workflow:
+    """The short workflow; with `ladder` another one than its own, in YAML, and VAE tiles of a size that may be set."""
+    place = REPOSITORY / "workflows" / "wan22-i2v"
+    text, nodes = (place / "workflow.yaml").read_text(), json.loads((place / "graph.json").read_text())
+    if ladder:
+        said = yaml.safe_load(text)
+        decode = next(node for node in nodes.values() if node["class_type"] == "VAEDecode")
+        decode["class_type"] = "VAEDecodeTiled"
+        decode["inputs"] |= {"tile_size": 1024, "overlap": 64, "temporal_size": 64, "temporal_overlap": 8}
+        sets = [{"title": decode["_meta"]["title"], "input": "tile_size"}]
+        said["parameters"].append(
+            {"name": "tile", "about": "pixels", "type": "integer", "default": 1024, "minimum": 64, "sets": sets}
+        )
+        text = yaml.safe_dump({**said, "ladder": yaml.safe_load(ladder)})
+    found = graph.parse(json.dumps(nodes), "graph.json")
+    return workflow.parse(f"{text}\nstall_minutes: {stall}\n", "workflow.yaml", found)
+
+
 def plan(
-    folder: Path, seeds: Sequence[int], values: Mapping[str, Any] | None = None, stall: float = 10, **limits: Any
+    folder: Path,
+    seeds: Sequence[int],
+    values: Mapping[str, Any] | None = None,
+    stall: float = 10,
+    ladder: str = "",
+    **limits: Any,
 ) -> Plan:
     """A batch of the short workflow with one job a seed."""
-    place = REPOSITORY / "workflows" / "wan22-i2v"
-    flow = workflow.parse(
-        (place / "workflow.yaml").read_text() + f"\nstall_minutes: {stall}\n",
-        "workflow.yaml",
-        graph.parse((place / "graph.json").read_text(), "graph.json"),
-    )
+    flow = short(stall, ladder)
     picture = REPOSITORY / "batches" / "inputs" / "character.png"
     digest = manifest.digest(picture.name)
     wanted = batch.Batch.model_validate(
@@ -118,15 +138,17 @@ def plan(
             "limits": limits,
         }
     )
-    jobs = batch.expand(wanted, flow, _phase(), _manifest(), {"character.png": digest})
+    jobs = batch.expand(wanted, flow, phase_without_limits(), manifest_of_dev(), {"character.png": digest})
     return Plan(wanted.name, flow, tuple(jobs), wanted.limits, {digest: picture}, folder / "videos")
 
 
-def _manifest() -> manifest.Manifest:
+def manifest_of_dev() -> manifest.Manifest:
+    """The models of this machine's stack."""
     return manifest.parse((REPOSITORY / "models_manifest.dev.yaml").read_text(), "models_manifest.dev.yaml")
 
 
-def _phase() -> phase.Phase:
+def phase_without_limits() -> phase.Phase:
+    """A phase in which everything is allowed."""
     return phase.Phase.model_validate(
         {
             "phase": "a",
@@ -153,6 +175,9 @@ class Heard:
 
     def job_started(self, worker: str, job: Job, attempt: int, resumed: bool) -> None:
         self._note("resumed" if resumed else "started", worker, job.id, str(attempt))
+
+    def job_cut(self, worker: str, job: Job, rung: str, why: str) -> None:
+        self._note("cut", worker, job.id, rung, why)
 
     def job_progress(self, worker: str, job: Job, progress: Progress) -> None:
         self._note("progress", worker, job.id, f"{progress.fraction:.2f}")
@@ -191,15 +216,15 @@ def run(
     waits: Waits = QUICK,
     stop: asyncio.Event | None = None,
     tokens: Mapping[str, Secret] | None = None,
+    gpus: Sequence[str] = (),
 ) -> Result:
     """One `submit`, from an opened ledger to its result."""
 
     async def whole() -> Result:
         path = ledger or what.folder.parent / "ledger.sqlite"
         with Ledger.open(path) as opened:
-            return await submit(
-                what, rows(urls), tokens or {}, store, opened, listener=heard, stop=stop or asyncio.Event(), waits=waits
-            )
+            lent, end = rows(urls, gpus), stop or asyncio.Event()
+            return await submit(what, lent, tokens or {}, store, opened, listener=heard, stop=end, waits=waits)
 
     return asyncio.run(whole())
 
@@ -240,22 +265,28 @@ def spec(target: Path, folder: Path, seeds: Sequence[int], urls: Sequence[str], 
     return target
 
 
-def main(argv: Sequence[str]) -> None:
-    """Submits; dies by SIGKILL at the moment that the file names: a listener's word, or `put:<end of a key>`."""
+def main(argv: Sequence[str], wanted: Callable[[Path, Sequence[int]], Plan] = plan) -> None:
+    """Submits what is `wanted`; dies by SIGKILL at the moment that the file names.
+
+    A moment is a listener's word, `word@n` for its nth time, or `put:<end of a key>`.
+    """
     given = json.loads(Path(argv[0]).read_text())
     access = stack_outputs.StoreAccess(key=Secret(given["key"]), secret=Secret(given["secret"]))
     place = stack_outputs.Store(endpoint=given["endpoint"], region="us-east-1", models="models", outputs="outputs")
     store = _DeadlyStore(place, access)
-    moment = given["moment"]
+    moment, _, time = given["moment"].partition("@")
     store.deadly = moment.removeprefix("put:") if moment.startswith("put:") else ""
+    left = int(time or 1)
 
     def react(word: str) -> None:
-        if word == moment:
+        nonlocal left
+        left -= word == moment
+        if not left:
             _die()
         sys.stdout.write(word + "\n")
         sys.stdout.flush()
 
-    run(plan(Path(given["folder"]), given["seeds"]), given["urls"], store, Heard(react=react))
+    run(wanted(Path(given["folder"]), given["seeds"]), given["urls"], store, Heard(react=react))
 
 
 if __name__ == "__main__":

@@ -515,4 +515,4 @@ def test_reading_a_whole_bucket_of_aws_names_its_price_first(desk: Desk) -> None
     said = desk.models(*words, typed="\n", VIDEOGEN_PROJECT=real, VIDEOGEN_STORE_ENDPOINT="")
 
     assert said.code == 1
-    assert said.err.startswith("reads 61.5 GB from AWS S3: $5.54\nGo on? [y/N]:")
+    assert said.err.startswith("reads 61.6 GB from AWS S3: $5.55\nGo on? [y/N]:")

@@ -87,7 +87,7 @@ def test_faults(text: str, sentences: list[str]) -> None:
 
 def test_leaving_the_policy_needs_a_word_and_is_recorded() -> None:
     """A batch that says so may leave the policy, and its jobs remember it."""
-    (job,) = jobs("fixed: {character: a.png, steps: 40}\nleave_policy: [steps]")
+    (job,) = jobs("fixed: {character: a.png, steps: 40, seed: 5}\nleave_policy: [steps]")
 
     assert job.leaves_policy == ("steps",)
 

@@ -4,6 +4,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tests.doubles.studio import plan
 from videogen.batch import Job
 from videogen.errors import VideogenError
 from videogen.failure import Failure, FailureClass
+from videogen.flaw import Flaw
 from videogen.ledger import IllegalTransition, Ledger
 from videogen.ledger_lock import exclusive
 from videogen.ledger_rows import AttemptState, JobState, OutputRow
@@ -135,7 +137,7 @@ def test_a_ledger_of_another_schema_is_refused(ledger: Ledger) -> None:
     with sqlite3.connect(ledger.path) as db:
         db.execute("PRAGMA user_version = 7")
     db.close()
-    with pytest.raises(VideogenError, match="is a ledger of schema 7, this program knows 1"):
+    with pytest.raises(VideogenError, match="is a ledger of schema 7, this program knows 2"):
         Ledger.open(ledger.path)
 
 
@@ -224,3 +226,36 @@ def test_a_full_disk_is_called_so(tmp_path: Path, bytes_left: int) -> None:
     assert child.stderr == ""
     assert "ledger.sqlite: cannot be written: " in child.stdout
     assert "Free some space there" in child.stdout
+
+
+def test_a_ledger_of_schema_1_is_brought_up_to_date(ledger: Ledger, jobs: tuple[Job, ...], tmp_path: Path) -> None:
+    """An older program's rows stay; a reader reads it as it is, a writer adds what is new."""
+    attempt = ledger.lease("walk", jobs[0].id, "w1", "H200-141GB", "tiled-vae")
+    ledger.rendered(attempt.prompt_id, [_output(tmp_path)], 1.5)
+    with sqlite3.connect(ledger.path) as db:
+        new = {"attempts": ("gpu", "rung", "work"), "outputs": ("flaws",), "jobs": ("step", "chain", "final", "needs")}
+        for table, columns in new.items():
+            for column in columns:
+                db.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+        db.execute("DROP TABLE boundary")
+        db.execute("PRAGMA user_version = 1")
+    db.close()
+
+    with Ledger.open(ledger.path, read_only=True) as reader:
+        assert reader.attempt(attempt.prompt_id).gpu == ""
+        assert reader.outputs(attempt.prompt_id) == [_output(tmp_path)]
+    with Ledger.open(ledger.path) as again:
+        assert again.lease("walk", jobs[1].id, "w1", "H200-141GB", "tiled-vae").rung == "tiled-vae"
+        assert again.attempt(attempt.prompt_id).state is AttemptState.RENDERED
+
+
+def test_flaws_are_kept_with_the_output(ledger: Ledger, jobs: tuple[Job, ...], tmp_path: Path) -> None:
+    """What a check found without rejecting the file is read back as it was."""
+    flawed = replace(
+        _output(tmp_path), flaws=(Flaw("cut", "suspicious", "cuts", 1.5), Flaw("flicker", "suspicious", "…"))
+    )
+    attempt = ledger.lease("walk", jobs[0].id, "w1", "H200-141GB")
+    ledger.rendered(attempt.prompt_id, [flawed], None)
+
+    assert ledger.outputs(attempt.prompt_id) == [flawed]
+    assert ledger.attempt(attempt.prompt_id).gpu == "H200-141GB"

@@ -71,10 +71,12 @@ def test_stand_ins_are_what_the_generator_writes(dev: Manifest) -> None:
 
 
 def test_real_models_are_pinned_or_not_runnable(real: Manifest) -> None:
-    """Only Uni3C waits for its hash in phases a and b, and a workflow that wants it is told how to get it."""
-    for phase in ("a", "b"):
+    """Of phases a and b only text to video and Uni3C wait for hashes; a workflow that wants one is told how."""
+    drafts = ["wan2.2-t2v-high/fp8", "wan2.2-t2v-low/fp8", "wan2.2-t2v-4step-high", "wan2.2-t2v-4step-low"]
+    waits: dict[PhaseName, list[str]] = {"a": [*drafts, "uni3c"], "b": ["uni3c"]}
+    for phase, waiting in waits.items():
         models = real.select(phase).models
-        assert [model.id for model in models if not model.runnable and not model.is_empty] == ["uni3c"]
+        assert [model.id for model in models if not model.runnable and not model.is_empty] == waiting
     with pytest.raises(InputError, match="videogen models pin uni3c"):
         manifest.require(real, "uni3c", "workflow.yaml: models/1")
     with pytest.raises(InputError, match="videogen models pin scail-2/fp16"):
@@ -101,6 +103,8 @@ def test_every_key_leads_to_one_folder_line(real: Manifest) -> None:
         "clip_vision": ["clip_vision"],
         "checkpoints": ["sam3"],
         "model_patches": ["uni3c"],
+        "frame_interpolation": ["frame_interpolation"],
+        "upscale_models": ["upscale"],
     }
 
 

@@ -175,7 +175,7 @@ FINDINGS: list[tuple[str, Any, str, str | None]] = [
         "did you mean `width`?",
     ),
     ("number", image(width="wide"), "'wide' is not INT", None),
-    ("range", image(width=0), "0 is outside 1 … 16384", None),
+    ("range", image(width=0), "0 is outside 1 … 16384", "nearest: 1"),
     ("link target", image(width=["9", 0]), "is linked to node '9', which is not there", None),
     ("link slot", image(width=["1", 3]), "`EmptyImage` has no output 3", "it has 1"),
     ("link type", image(width=["1", 0]), "takes INT, but output 0 of `EmptyImage` is IMAGE", None),

@@ -9,7 +9,23 @@ from types import FrameType
 
 import typer
 
-from videogen.cli import cost, doctor, lint, models, outputs, run, status, submit, sweep
+from videogen.cli import (
+    boundary,
+    check,
+    cost,
+    doctor,
+    failures,
+    lint,
+    models,
+    outputs,
+    phase_document,
+    plan,
+    run,
+    status,
+    submit,
+    sweep,
+    workflow,
+)
 from videogen.console import Console
 from videogen.errors import Interrupted, VideogenError
 
@@ -21,13 +37,19 @@ MAKE = "Make videos"
 LOOK = "Afterwards: what came out, what did it cost?"
 app.command("doctor", rich_help_panel=CHECK)(doctor.doctor)
 app.command("lint", rich_help_panel=CHECK)(lint.lint)
+workflow.app.command("document")(phase_document.document)
+app.add_typer(workflow.app, name="workflow", rich_help_panel=CHECK)
 app.add_typer(models.app, name="models", rich_help_panel=CHECK)
+app.command("plan", rich_help_panel=CHECK)(plan.plan)
 app.command("run", rich_help_panel=MAKE)(run.run)
 app.command("submit", rich_help_panel=MAKE)(submit.submit)
 app.command("status", rich_help_panel=LOOK)(status.status)
 app.command("cost", rich_help_panel=LOOK)(cost.cost)
 app.command("sweep", rich_help_panel=LOOK)(sweep.sweep_verb)
+app.command("boundary", rich_help_panel=LOOK)(boundary.boundary)
 app.add_typer(outputs.app, name="outputs", rich_help_panel=LOOK)
+app.command("check", rich_help_panel=LOOK)(check.check)
+app.command("failures", rich_help_panel=LOOK)(failures.failures)
 
 
 def main() -> None:

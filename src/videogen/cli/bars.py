@@ -62,6 +62,10 @@ class BatchBars:
             self._bars.reset(task, total=1.0, doing=f"{job.label}{again}")
         self._plain(f"{worker}: {job.label}{again} …")
 
+    def job_cut(self, worker: str, job: Job, rung: str, why: str) -> None:
+        """Less is drawn than was asked for, and nobody shall be surprised by it."""
+        self._console.warn(f"{worker}: {job.label}: begins on rung {rung}, memory ended before as it was asked: {why}")
+
     def job_progress(self, worker: str, job: Job, progress: Progress) -> None:
         """The worker's bar moves."""
         steps = f" {progress.step}/{progress.steps}" if progress.steps else ""
@@ -86,7 +90,8 @@ class BatchBars:
 
     def job_failed(self, worker: str, job: Job, failure: Failure, decision: Decision) -> None:
         """An attempt failed: what, and what is done about it."""
-        self._console.warn(f"{worker}: {job.label}: {failure.kind}: {failure.message}; {decision.reason}")
+        where = f"{worker}: " if worker else ""
+        self._console.warn(f"{where}{job.label}: {failure.kind}: {failure.message}; {decision.reason}")
 
     def worker_lost(self, worker: str, reason: str) -> None:
         """The worker gets no more jobs."""

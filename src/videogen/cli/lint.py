@@ -1,34 +1,95 @@
-"""`videogen lint`: a batch is checked on this machine, before anything is rented."""
+"""`videogen lint`: batches and workflows are checked on this machine, before anything is rented."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from videogen import prepare, project
-from videogen.cli.manifest_options import ManifestFile, manifest_path, phase_name, stack_setting
+from videogen import linting, node_recordings, project, stack_terms
+from videogen.cli.manifest_options import ManifestFile, manifest_path, phase_name, stack_setting, stack_settings
 from videogen.cli.options import AsJson
+from videogen.cli.plan import rental
 from videogen.console import Console, counted, table
+from videogen.errors import InputError
+from videogen.lint import Offers
+from videogen.linting import Linted, Rules
+from videogen.manifest import PhaseName
 
 
 def lint(
-    batch: Annotated[Path, typer.Argument(help="The batch file.")],
+    paths: Annotated[
+        list[Path] | None, typer.Argument(metavar="BATCH|WORKFLOW…", help="Batch files, or folders of workflows/.")
+    ] = None,
+    workflows: Annotated[bool, typer.Option("--workflows", help="All workflows of the checkout.")] = False,
     stack: Annotated[
         str, typer.Option("--stack", "-s", help="Stack whose file says phase and models; Pulumi is not asked.")
     ] = "dev",
     phase: Annotated[str | None, typer.Option("--phase", "-p", help="a, b or c.  [default: the stack's, or a]")] = None,
     manifest: ManifestFile = None,
+    object_info: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A server's own /object_info.  [default: as recorded for the image's pin]"),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check a batch: its keys, values, workflow, models and input files. All faults at once."""
-    project.read(project.root() / f"Pulumi.{stack}.yaml")
+    """Check batches and workflows: keys, values, nodes, links, models, inputs, memory, cost. All findings at once."""
+    if not paths and not workflows:
+        raise InputError.of("lint", "what?", "videogen lint batches/demo.yaml, or --workflows")
     wanted = phase_name(phase or stack_setting(stack, "phase") or "a")
-    found = prepare.prepare(batch, wanted, project.read_manifest(manifest_path(manifest, stack)))
-    shown = table("job", "parameters")
-    for job in found.jobs:
-        shown.add_row(job.id, job.label)
-    jobs = [{"id": job.id, "parameters": job.parameters, "models": job.models} for job in found.jobs]
+    rules = _rules(stack, wanted, manifest, object_info)
+    linted = [_linted(path, rules) for path in paths or ()]
+    if workflows:
+        linted += [linting.lint_workflow(name, rules) for name in project.workflow_names()]
     console = Console(as_json)
-    console.data({"batch": found.batch.name, "workflow": found.workflow.name, "phase": wanted, "jobs": jobs}, shown)
-    where = project.shown(batch.resolve())
-    console.say(f"{where}: {counted(len(jobs), 'job')} for phase {wanted}, no faults")
+    _show(console, linted, rules)
+    wrong = sum(one.count("error") for one in linted)
+    if wrong:
+        raise typer.Exit(InputError.exit_code)
+
+
+def _rules(stack: str, phase: PhaseName, manifest: Path | None, object_info: Path | None) -> Rules:
+    project.read(project.root() / f"Pulumi.{stack}.yaml")
+    recording = node_recordings.of_server(object_info) if object_info else node_recordings.recorded()
+    models = project.read_manifest(manifest_path(manifest, stack))
+    # A stack that rents nothing is held against what its phase would rent.
+    rents = stack if stack_settings(stack).get("gpus") else f"phase-{phase}"
+    rented = stack_terms.parse(stack_settings(rents), f"Pulumi.{rents}.yaml")
+    real = project.read_manifest(manifest_path(None, rents)).select(phase)
+    sizes = {one.name: size for one in real.models if (size := one.size or one.estimate)}
+    return Rules(phase, models, recording, Offers(f"Pulumi.{rents}.yaml", rented, rental(rented, real)), sizes)
+
+
+def _linted(path: Path, rules: Rules) -> Linted:
+    folder = path.parent if path.name in ("workflow.yaml", "graph.json") else path
+    if folder.is_dir():
+        return linting.lint_workflow(folder.resolve().name, rules)
+    return linting.lint_batch(path, rules)
+
+
+def _show(console: Console, linted: list[Linted], rules: Rules) -> None:
+    document = {
+        "phase": rules.phase,
+        "node_schemas": rules.recording.about,
+        "linted": [
+            {
+                "name": one.name,
+                "workflow": one.workflow,
+                "findings": [found.document() for found in one.findings],
+                "jobs": [{"id": job.id, "parameters": job.parameters, "models": job.models} for job in one.jobs],
+            }
+            for one in linted
+        ],
+    }
+    shown = table("job", "parameters")
+    for job in (job for one in linted for job in one.jobs):
+        shown.add_row(job.id, job.label)
+    console.data(document, shown if shown.row_count else None)
+    for one in linted:
+        for found in one.findings:
+            console.finding(found.severity, f"{found.place}: {found.message}", found.help)
+    console.say(f"node classes: {rules.recording.about}")
+    for one in linted:
+        counts = ((one.count("error"), "error"), (one.count("warning"), "warning"))
+        faults = ", ".join(counted(number, word) for number, word in counts if number)
+        jobs = f"{counted(len(one.jobs), 'job')} for phase {rules.phase}, " if one.jobs else ""
+        console.say(f"{one.name}: {jobs}{faults or 'no faults'}")

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 import typer
 import yaml
@@ -34,12 +34,17 @@ def manifest_path(file: Path | None, stack_name: str | None) -> Path:
     return project.root() / (named or "models_manifest.yaml")
 
 
-def stack_setting(stack_name: str, key: str) -> str | None:
-    """What the stack's file says for a key; nothing without a file. Pulumi is not asked."""
+def stack_settings(stack_name: str) -> dict[str, Any]:
+    """What the stack's file says, without `videogen:`; nothing without a file. Pulumi is not asked."""
     settings = project.root() / f"Pulumi.{stack_name}.yaml"
     found = yaml.safe_load(project.read(settings)) if settings.is_file() else None
     config = found.get("config") if isinstance(found, dict) else None
-    value = config.get(f"videogen:{key}") if isinstance(config, dict) else None
+    return {str(key).removeprefix("videogen:"): value for key, value in (config or {}).items()}
+
+
+def stack_setting(stack_name: str, key: str) -> str | None:
+    """What the stack's file says for a key, as text."""
+    value = stack_settings(stack_name).get(key)
     return str(value) if value is not None else None
 
 

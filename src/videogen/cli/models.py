@@ -25,6 +25,7 @@ from videogen.console import Console, duration, gigabytes, table
 from videogen.errors import Fault, InputError
 from videogen.manifest import Manifest, Model, Repository, require
 from videogen.models import state
+from videogen.workflow import is_missing
 
 app = typer.Typer(help="Models: the manifest, the bucket and this machine's disk.", no_args_is_help=True)
 LOOK = "Look"
@@ -69,7 +70,9 @@ def lint(phase: Phase = None, manifest: ManifestFile = None, as_json: AsJson = F
     path = manifest_path(manifest, None)
     _, models = read(path)
     chosen = of_phase(models, phase)
-    faults = [fault for name in project.workflow_names() for fault in _unknown(name, models, chosen, phase)]
+    elsewhere = {name: absent for name in project.workflow_names() if (absent := _elsewhere(name, models, chosen))}
+    here = [name for name in project.workflow_names() if name not in elsewhere]
+    faults = [fault for name in here for fault in _unknown(name, models, chosen, phase)]
     if faults:
         raise InputError(faults)
     console = Console(as_json)
@@ -80,6 +83,8 @@ def lint(phase: Phase = None, manifest: ManifestFile = None, as_json: AsJson = F
     console.data(
         {"manifest": shown, "models": len(chosen.models), "not_pinned": not_pinned, "empty": empty, "moving": moving}
     )
+    for name, absent in elsewhere.items():
+        console.warn(f"workflow {name} is not for phase {phase}: it needs {', '.join(absent)}")
     for name in moving:
         console.warn(f"{name}: its revision is a branch, which moves; `videogen models pin --again {name}` fixes it")
     for name in not_pinned:
@@ -182,11 +187,19 @@ app.command(rich_help_panel=CHANGE)(models_change.prune)
 app.command("import", rich_help_panel=CHANGE)(models_change.import_folder)
 
 
+def _elsewhere(name: str, models: Manifest, chosen: Manifest) -> list[str]:
+    """The models that a workflow needs and that only other phases have."""
+    needed = [slot.model for slot in project.read_workflow(name).definition.models if not slot.optional]
+    return [one for one in needed if one in models.names and one not in chosen.names]
+
+
 def _unknown(name: str, models: Manifest, chosen: Manifest, phase: str | None) -> list[Fault]:
     """What a workflow names that the manifest does not have, or with a phase not ready to run."""
     found: list[Fault] = []
     for index, slot in enumerate(project.read_workflow(name).definition.models):
         address = f"workflows/{name}/workflow.yaml: models/{index}/model"
+        if slot.optional and slot.model in models.names and is_missing(slot.model, chosen):
+            continue
         aliased = any(slot.model in model.aliases for model in models.models)
         if phase or aliased or slot.model not in models.names:
             try:

@@ -12,7 +12,7 @@ from videogen.clouds import local
 from videogen.console import Console, counted, duration, table
 from videogen.errors import InputError, StoreError
 from videogen.ledger import Ledger
-from videogen.ledger_rows import JobState
+from videogen.ledger_rows import JobRow, JobState
 from videogen.money import Receipt
 from videogen.secret import Secret
 from videogen.stack_outputs import StackOutputs, Worker
@@ -47,7 +47,13 @@ def status(stack: Stack = None, file: OutputsFile = None, as_json: AsJson = Fals
     if as_json:
         console.data(document)
         return
-    for rows, shown in ((workers, _worker_table(workers)), (jobs, _job_table(jobs)), (paid, _receipt_table(paid))):
+    chains = [{"batch": batch["batch"], **one} for batch in jobs for one in batch["chains"]]
+    for rows, shown in (
+        (workers, _worker_table(workers)),
+        (jobs, _job_table(jobs)),
+        (chains, _chain_table(chains)),
+        (paid, _receipt_table(paid)),
+    ):
         if rows:
             console.data(document, shown)
             console.data(document, lines=[""])
@@ -110,8 +116,34 @@ def _jobs(name: str) -> list[dict[str, Any]]:
                 for row in rows
                 if row.state is JobState.FAILED
             ]
-            found.append({"batch": batch, **counts, "in_flight": len(ledger.in_flight(batch)), "failed_jobs": failed})
+            found.append(
+                {
+                    "batch": batch,
+                    **counts,
+                    "in_flight": len(ledger.in_flight(batch)),
+                    "failed_jobs": failed,
+                    "chains": _chains(rows),
+                }
+            )
         return found
+
+
+def _chains(rows: list[JobRow]) -> list[dict[str, Any]]:
+    """One for each video that takes several jobs: its steps in order, with what is done of them."""
+    found: dict[str, dict[str, list[JobRow]]] = {}
+    for row in rows:
+        if row.step:
+            found.setdefault(row.group, {}).setdefault(row.step, []).append(row)
+    return [
+        {
+            "label": group,
+            "steps": [
+                {"step": step, "of": len(jobs), **{str(s): sum(job.state is s for job in jobs) for s in JobState}}
+                for step, jobs in steps.items()
+            ],
+        }
+        for group, steps in found.items()
+    ]
 
 
 def _receipts(name: str, outputs: StackOutputs | None, console: Console) -> list[Receipt]:
@@ -141,6 +173,17 @@ def _job_table(jobs: list[dict[str, Any]]) -> Any:
     shown = table("batch", "done", "open", "failed", "in flight", numbers=("done", "open", "failed", "in flight"))
     for batch in jobs:
         shown.add_row(batch["batch"], *(str(batch[key]) for key in ("done", "open", "failed", "in_flight")))
+    return shown
+
+
+def _chain_table(chains: list[dict[str, Any]]) -> Any:
+    shown = table("batch", "video", "steps done")
+    for chain in chains:
+        steps = [
+            f"{one['step']} {one['done']}/{one['of']}" + (f" ({one['failed']} failed)" if one["failed"] else "")
+            for one in chain["steps"]
+        ]
+        shown.add_row(chain["batch"], chain["label"], " · ".join(steps))
     return shown
 
 

@@ -8,13 +8,14 @@ from typing import Annotated
 
 import typer
 
-from videogen import manifest, prepare, project
+from videogen import history, ladder, manifest, prepare, project
 from videogen import submit as service
 from videogen.cli.bars import BatchBars
 from videogen.cli.options import AsJson, OutputsFile, Stack, read_outputs
 from videogen.console import Console, counted, duration
 from videogen.errors import Interrupted
 from videogen.ledger import Ledger
+from videogen.ledger_rows import JobRow
 from videogen.stack_outputs import StackOutputs
 from videogen.store import Store, manifest_key
 from videogen.submission import Plan, Result
@@ -34,9 +35,19 @@ def submit(
     outputs = read_outputs(stack, file)
     store = Store(outputs.store, outputs.store_access)
     text = store.get_bytes(store.models, manifest_key(outputs.manifest)).decode()
-    found = prepare.prepare(batch, outputs.phase, manifest.parse(text, f"manifest {outputs.manifest[:12]}"))
+    models = manifest.parse(text, f"manifest {outputs.manifest[:12]}")
+    found = prepare.prepare(batch, outputs.phase, models)
+    gpus = [worker.gpu for worker in outputs.workers]
+    if cuts := ladder.shorter_segments(found.jobs, found.workflow, gpus, history.boundary()):
+        found = prepare.prepare(batch, outputs.phase, models, cuts)
+        for step, values in cuts.items():
+            said = ", ".join(f"{name} {value}" for name, value in values.items())
+            console.warn(f"step {step}: {said}, in more segments: memory ended before with longer ones")
     if found.workflow.name not in outputs.workflows:
         console.warn(f"stack {outputs.stack} was not proven ready for workflow {found.workflow.name}")
+    if found.unused:
+        unused = ", ".join(found.unused)
+        console.warn(f"workflow {found.workflow.name} takes nothing of the character's {unused}")
     plan = Plan(
         batch=found.batch.name,
         workflow=found.workflow,
@@ -51,13 +62,16 @@ def submit(
     ledger_path.parent.mkdir(parents=True, exist_ok=True)
     with Ledger.open(ledger_path) as ledger, BatchBars(console) as bars:
         result = asyncio.run(_submit(plan, outputs, store, ledger, bars))
-    paths = {job.id: str(plan.folder / plan.batch / f"{job.id}.mp4") for job in found.jobs}
-    jobs = [{**asdict(row), "path": paths[row.id] if row.state == "done" else None} for row in result.jobs]
+        flawed = {row.id: _flaws(ledger, row) for row in result.jobs}
+    jobs = [{**asdict(row), "path": result.videos.get(row.id), "suspicious": flawed[row.id]} for row in result.jobs]
     sheet = str(result.sheet) if result.sheet else None
     summary = {"batch": result.batch, "done": result.done, "failed": result.failed, "open": result.open}
     console.data(
         {**summary, "seconds": round(result.seconds, 3), "jobs": jobs, "contact_sheet": sheet, "lost": result.lost}
     )
+    for row in result.jobs:
+        for flaw in flawed[row.id]:
+            console.warn(f"{row.label}: {flaw}")
     if result.sheet:
         console.say(f"contact sheet: {project.shown(result.sheet)}")
     console.say(f"Finished {counted(result.done - result.before, 'job')} in {duration(result.seconds)}" + _rest(result))
@@ -82,6 +96,11 @@ async def _submit(plan: Plan, outputs: StackOutputs, store: Store, ledger: Ledge
         return await service.submit(plan, outputs.workers, outputs.tokens, store, ledger, listener=bars, stop=stop)
     except asyncio.CancelledError:
         raise Interrupted("stopped at once", "submit the batch again to go on") from None
+
+
+def _flaws(ledger: Ledger, job: JobRow) -> list[str]:
+    """What the check of a done job's files found; they were kept."""
+    return [str(flaw) for output in ledger.done_outputs(job.batch, job.id) for flaw in output.flaws]
 
 
 def _rest(result: Result) -> str:

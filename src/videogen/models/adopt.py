@@ -9,15 +9,9 @@ from typing import get_args
 
 from videogen.errors import InputError
 from videogen.manifest import Manifest
-from videogen.model import ComfyFolder
+from videogen.model import OUR_FOLDER, ComfyFolder
 from videogen.models_edit import Value
 
-_FOLDERS = {
-    "diffusion_models": "wan2.2", "text_encoders": "text_encoders", "vae": "vae", "clip_vision": "clip_vision",
-    "loras": "lora", "controlnet": "controlnet", "model_patches": "uni3c", "upscale_models": "upscale",
-    "checkpoints": "checkpoints", "frame_interpolation": "frame_interpolation", "detection": "detection",
-}  # fmt: skip
-"""ComfyUI's folder → ours."""
 _OLD_NAMES = {"unet": "diffusion_models", "clip": "text_encoders"}
 _DATA = {".safetensors", ".sft", ".gguf", ".onnx"}
 _CODE = {".pt", ".pth", ".ckpt", ".bin", ".pkl", ".torchscript"}
@@ -63,7 +57,7 @@ def adopt(folder: Path, manifest: Manifest, progress: Progress) -> Adopted:
             if sha256 in by_hash:
                 known[shown] = by_hash[sha256]
                 continue
-            file = f"{_FOLDERS[comfy_folder]}/{path.relative_to(home).as_posix()}"
+            file = f"{OUR_FOLDER[comfy_folder]}/{path.relative_to(home).as_posix()}"
             if file.casefold() in files:
                 left_out[shown] = f"the manifest has other bytes for {file}"
                 continue
@@ -89,7 +83,7 @@ def adopt(folder: Path, manifest: Manifest, progress: Progress) -> Adopted:
 
 def _comfy_folder(name: str) -> str | None:
     found = _OLD_NAMES.get(name, name)
-    return found if found in _FOLDERS else None
+    return found if found in OUR_FOLDER else None
 
 
 def _weights(home: Path) -> Iterator[Path]:

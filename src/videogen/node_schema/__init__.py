@@ -6,7 +6,7 @@
 from videogen.node_schema.findings import Finding, strict_findings
 from videogen.node_schema.listings import FILE_LISTS, FileList
 from videogen.node_schema.refusal import Accepted, Refusal, check
-from videogen.node_schema.schema import Input, NodeSchema, Schemas, merge, parse
+from videogen.node_schema.schema import Input, NodeSchema, Schemas, merge, model_files, parse
 
 __all__ = [
     "FILE_LISTS",
@@ -19,6 +19,7 @@ __all__ = [
     "Schemas",
     "check",
     "merge",
+    "model_files",
     "parse",
     "strict_findings",
 ]

@@ -65,6 +65,15 @@ def parse(document: Mapping[str, Any], name: str = "object_info") -> dict[str, N
     return {key: _node(name, key, node) for key, node in document.items() if not key.startswith("_")}
 
 
+def model_files(schemas: Schemas) -> dict[str, list[str]]:
+    """Folder key → the files that a server listed for it, without its inputs: a job brings its own."""
+    found: dict[str, list[str]] = {}
+    for item in (item for schema in schemas.values() for item in schema.inputs):
+        if item.files is not None and item.files.media is None:
+            found.setdefault(item.files.folder, []).extend(str(option) for option in item.options or ())
+    return found
+
+
 def merge(*several: Schemas) -> dict[str, NodeSchema]:
     """One set of classes; of equal names the later one counts."""
     return {name: node for schemas in several for name, node in schemas.items()}

@@ -114,7 +114,7 @@ class Executor:
         cached = [node for node in item.prompt if kept.get(node) in self._results]
         reporter.message("execution_cached", nodes=cached)
         order = run_order(item.prompt, item.outputs, cached, self._is_output(item))
-        run = _Run(self, item, reporter, {} if set(order) <= set(cached) else self._faults.take())
+        run = _Run(self, item, reporter, {} if set(order) <= set(cached) else self._faults.take(item.prompt))
         shown: dict[str, dict[str, Any]] = {}
         done: list[str] = []
         completed = False
@@ -161,7 +161,7 @@ class Executor:
 
     def workshop(self, item: Item, faults: Mapping[str, StandinFault]) -> Workshop:
         """The nodes of a prompt."""
-        return Workshop(item, self._schemas, self._folders, self._renders, faults, self._metadata)
+        return Workshop(item, self._schemas, self._folders, self._renders, faults, self._metadata, self.check_stop)
 
     def check_stop(self) -> None:
         """Raise `_Interrupted` when somebody asked for it."""

@@ -2,7 +2,8 @@
 
 Given as JSON in the environment variable `STANDIN_FAULTS` (the text itself, or the path of a file with it) or by
 `POST /standin/faults`, which replaces all earlier ones. It is a list of `{"name": …, "times": N, "seconds": S}`;
-`times` is for how many prompts it holds (left out: for ever), `seconds` is for the two slow ones.
+`times` is for how many prompts it holds (left out: for ever), `seconds` is for the two slow ones. With
+`"over": {INPUT: NUMBER}` it holds only for prompts in which an input of that name has a greater value.
 
 | name            | what the stand-in does                                                                   |
 |-----------------|------------------------------------------------------------------------------------------|
@@ -38,6 +39,17 @@ class StandinFault:
     name: str
     times: int | None = None
     seconds: float = 1.0
+    over: tuple[tuple[str, float], ...] = ()
+    """Inputs' names and the values up to which nothing happens."""
+
+    def strikes(self, prompt: Mapping[str, Any]) -> bool:
+        """Whether it holds for such a prompt."""
+        inputs = [node["inputs"] for node in prompt.values()]
+        return not self.over or any(
+            isinstance(value := one.get(name), int | float) and value > most
+            for one in inputs
+            for name, most in self.over
+        )
 
 
 class Faults:
@@ -54,10 +66,14 @@ class Faults:
         """Whether the fault is still to happen."""
         return any(fault.name == name for fault in self.pending)
 
-    def take(self) -> dict[str, StandinFault]:
+    def take(self, prompt: Mapping[str, Any]) -> dict[str, StandinFault]:
         """The faults of the prompt that starts now, by name; each of them has one time less from now on."""
-        taken = {fault.name: fault for fault in self.pending}
-        counted = (fault if fault.times is None else replace(fault, times=fault.times - 1) for fault in self.pending)
+        here = [fault for fault in self.pending if fault.strikes(prompt)]
+        taken = {fault.name: fault for fault in here}
+        counted = (
+            replace(fault, times=fault.times - 1) if fault in here and fault.times is not None else fault
+            for fault in self.pending
+        )
         self.pending = [fault for fault in counted if fault.times is None or fault.times > 0]
         return taken
 
@@ -89,11 +105,14 @@ def _fault(index: int, entry: Any) -> StandinFault:
     place = f"faults/{index}"
     if not isinstance(entry, dict) or entry.get("name") not in NAMES:
         raise ValueError(f"{place}: `name` should be one of {', '.join(sorted(NAMES))}")
-    if unknown := set(entry) - {"name", "times", "seconds"}:
+    if unknown := set(entry) - {"name", "times", "seconds", "over"}:
         raise ValueError(f"{place}: unknown key {sorted(unknown)[0]!r}")
     times, seconds = entry.get("times"), entry.get("seconds", 1.0)
     if times is not None and (not isinstance(times, int) or times < 1):
         raise ValueError(f"{place}: `times` should be a whole number from 1 on")
     if not isinstance(seconds, int | float) or seconds < 0:
         raise ValueError(f"{place}: `seconds` should be a number from 0 on")
-    return StandinFault(entry["name"], times, float(seconds))
+    over = entry.get("over", {})
+    if not isinstance(over, dict) or not all(isinstance(most, int | float) for most in over.values()):
+        raise ValueError(f"{place}: `over` should name inputs, each with a number")
+    return StandinFault(entry["name"], times, float(seconds), tuple(sorted(over.items())))

@@ -6,6 +6,7 @@ import io
 import warnings
 from collections.abc import Iterator
 from itertools import islice
+from pathlib import Path
 
 import av
 import numpy as np
@@ -43,6 +44,18 @@ def read_video(data: bytes, name: str, height: int, most: int) -> Reals:
     if not frames:
         raise UnreadableMedia(f"{name}: has no frames")
     return np.stack(frames).astype(np.float32)
+
+
+def frames_in(file: Path) -> Iterator[Pixels]:
+    """A video's frames at their own size, one after the other."""
+    try:
+        with av.open(str(file), "r") as container:
+            if not container.streams.video:
+                raise UnreadableMedia(f"{file.name}: has no video stream")
+            for frame in container.decode(video=0):
+                yield np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+    except (av.error.FFmpegError, OSError) as fault:
+        raise UnreadableMedia(f"{file.name}: not a video that can be read ({fault})") from fault
 
 
 def _scaled(frames: Iterator[av.VideoFrame], height: int) -> Iterator[Pixels]:

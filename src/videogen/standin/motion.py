@@ -38,13 +38,13 @@ class Motion:
     def __len__(self) -> int:
         return len(self.shift)
 
-    def over(self, length: int) -> Motion:
-        """Frame for frame, as ComfyUI hands a loaded video on.
+    def over(self, length: int, start: int = 0) -> Motion:
+        """Frame for frame from `start`, as ComfyUI hands a loaded video on.
 
         Of a longer video the rest is not used; a shorter one is danced back and forth.
         """
         last = len(self) - 1
-        steps = np.arange(length) % max(1, 2 * last)
+        steps = np.arange(start, start + length) % max(1, 2 * last)
         at = np.minimum(np.where(steps > last, 2 * last - steps, steps), last)
         return replace(self, **{field.name: getattr(self, field.name)[at] for field in fields(self)})
 

@@ -10,10 +10,9 @@ import os
 import random
 import shutil
 import string
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,14 +22,21 @@ from videogen.standin.folders import Folders
 from videogen.standin.prompt_queue import Item
 from videogen.standin.renders import Progress, Renders
 from videogen.standin.saved import described, numbered, spoil
-from videogen.standin.scene import NotRenderable, sampler_of, scene_of
-from videogen.standin.walk import links, upstream
+from videogen.standin.scene import NotRenderable, frames_of, rate_of, scene_of
+from videogen.standin.walk import links
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # too slow to import before the server listens
     from PIL.Image import Image
 
+    from videogen.standin.pictures import Pictures
+
 _MEDIA = {"LoadImage": "image", "LoadImageMask": "image", "LoadVideo": "file", "LoadAudio": "audio"}
-_PICTURE_INPUTS = ("images", "image", "pixels", "samples", "video")
+_RETOUCH = frozenset(
+    {"ColorTransfer", "FrameInterpolate", "GetVideoComponents", "ImageBatch", "ImageFromBatch", "ImageScale"}
+    | {"ImageUpscaleWithModel", "LoadVideo", "SCAIL2ColoredMask"}
+)
+"""Classes that work on pictures: a video of what they make is made by them, and not by a sampler."""
+_VIDEO_INPUTS = ("video", "images")
 
 
 @dataclass
@@ -43,6 +49,8 @@ class Workshop:
     renders: Renders
     faults: Mapping[str, StandinFault]
     metadata: bool
+    check_stop: Callable[[], None]
+    """Raises when somebody asked for the end."""
     rendered: dict[str, Path] = field(default_factory=dict)
 
     def locate(self, name: str) -> Path:
@@ -50,9 +58,41 @@ class Workshop:
         return located(self.folders, name)
 
     def render(self, output: str, progress: Progress) -> None:
-        """Draw the scene of an output node ahead of it, while its sampler runs."""
-        scene = scene_of(self.item.prompt, self.schemas, output, self.locate)
-        self.rendered[output] = self.renders.file(scene, progress, self._notes(), "instant" in self.faults)
+        """Make the video of an output node ahead of it, while its sampler runs."""
+        source = self._retouched(output)
+        if source is None:
+            scene = scene_of(self.item.prompt, self.schemas, output, self.locate)
+            self.rendered[output] = self.renders.file(scene, progress, self._notes(), "instant" in self.faults)
+            return
+        from videogen.standin.film import write_film
+
+        fps = rate_of(self.item.prompt, self.schemas, output, self.locate)
+        length = frames_of(self.item.prompt, self.schemas, output)
+        frames = self.pictures.of(source)
+
+        def write(target: Path) -> None:
+            write_film(frames, fps, target, lambda done: progress(min(done, length), length), self._notes())
+
+        self.rendered[output] = self.renders.kept(object(), write)
+        progress(length, length)
+
+    def _retouched(self, output: str) -> str | None:
+        """The node that makes an output's pictures of other pictures; None where they come as a sampler draws them."""
+        node = output
+        while link := next(
+            (source for name, source, _ in links(self.item.prompt[node]) if name in _VIDEO_INPUTS), None
+        ):
+            node = link
+            if self.item.prompt[node]["class_type"] in _RETOUCH:
+                return node
+        return None
+
+    @property
+    def pictures(self) -> Pictures:
+        """The pictures of the prompt's nodes."""
+        from videogen.standin.pictures import Pictures
+
+        return Pictures(self.item.prompt, self.schemas, self.locate)
 
     def run(self, node_id: str) -> dict[str, Any] | None:
         """Do one node; what an output node shows, else None."""
@@ -89,7 +129,7 @@ class Workshop:
         target = self._target(self.folders.output, inputs, ".mp4")
         if "missing" not in self.faults:
             if node_id not in self.rendered:
-                self.render(node_id, _untold)
+                self.render(node_id, lambda _done, _length: self.check_stop())
             part = target.with_suffix(".part")
             shutil.copyfile(self.rendered[node_id], part)
             for how in ("black", "frozen", "truncated"):
@@ -113,7 +153,7 @@ class Workshop:
             notes.add_text(key, text)
         folder, stem, number = numbered(root, prefix)
         files = []
-        for offset, picture in enumerate(self.pictures(inputs["images"][0])):
+        for offset, picture in enumerate(self._pictures(inputs)):
             file = folder / f"{stem}_{number + offset:05}_.png"
             picture.save(file, pnginfo=notes, compress_level=4)
             files.append(described(root, file, kind))
@@ -121,47 +161,15 @@ class Workshop:
 
     def _save_webp(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         target = self._target(self.folders.output, inputs, ".webp")
-        first, *rest = self.pictures(inputs["images"][0])
+        first, *rest = self._pictures(inputs)
         duration = round(1000 / float(inputs["fps"]))
         first.save(target, save_all=True, append_images=rest, duration=duration, quality=inputs["quality"])
         return {"images": [described(self.folders.output, target, "output")], "animated": [True]}
 
-    def pictures(self, node_id: str) -> Iterator[Image]:
-        """The pictures that come out of a node: flat colours, loaded files, or the frames of its scene."""
-        from PIL import Image
+    def _pictures(self, inputs: Mapping[str, Any]) -> list[Image]:
+        from PIL.Image import fromarray
 
-        prompt = self.item.prompt
-        node = prompt[node_id]
-        inputs = node["inputs"]
-        match node["class_type"]:
-            case "EmptyImage":
-                colour = int(inputs["color"])
-                rgb = (colour >> 16 & 255, colour >> 8 & 255, colour & 255)
-                for _ in range(int(inputs["batch_size"])):
-                    yield Image.new("RGB", (int(inputs["width"]), int(inputs["height"])), rgb)
-                return
-            case "ImageBatch":
-                for name in ("image1", "image2"):
-                    yield from self.pictures(inputs[name][0])
-                return
-            case "LoadImage":
-                with Image.open(self.locate(inputs["image"])) as picture:
-                    yield picture.convert("RGB")
-                return
-            case "ImageFromBatch":
-                first = int(inputs["batch_index"])
-                yield from islice(self.pictures(inputs["image"][0]), first, first + int(inputs["length"]))
-                return
-        if sampler_of(prompt, self.schemas, node_id) is not None and not _draws(prompt, node_id):
-            from videogen.standin.render import render_frames
-
-            for pixels in render_frames(scene_of(prompt, self.schemas, node_id, self.locate)):
-                yield Image.fromarray(pixels)
-            return
-        source = next((source for name, source, _ in links(node) if name in _PICTURE_INPUTS), None)
-        if source is None:
-            raise NotRenderable(f"the stand-in has no pictures for {node['class_type']}")
-        yield from self.pictures(source)
+        return [fromarray(pixels) for pixels in self.pictures.of(*inputs["images"])]
 
     def _target(self, root: Path, inputs: Mapping[str, Any], suffix: str) -> Path:
         folder, stem, number = numbered(root, str(inputs["filename_prefix"]))
@@ -173,22 +181,6 @@ class Workshop:
             return {}
         kept = self.item.extra.get("extra_pnginfo") or {}
         return {"prompt": json.dumps(self.item.prompt)} | {key: json.dumps(value) for key, value in kept.items()}
-
-
-def _untold(_done: int, _length: int) -> None:
-    """Progress that nobody hears: without a sampler ComfyUI tells none either."""
-
-
-def _draws(prompt: Mapping[str, Any], node_id: str) -> bool:
-    """Whether pictures come from somewhere nearer than the sampler."""
-    near: Sequence[str] = ("EmptyImage", "ImageBatch", "LoadImage", "ImageFromBatch")
-    for node in upstream(prompt, node_id):
-        name = prompt[node]["class_type"]
-        if name.startswith("VAEDecode"):
-            return False
-        if name in near:
-            return True
-    return True
 
 
 def located(folders: Folders, name: str) -> Path:

@@ -8,26 +8,26 @@ from __future__ import annotations
 import colorsys
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from fractions import Fraction
+from dataclasses import dataclass, field, replace
+from itertools import chain, islice
 from pathlib import Path
 from types import MappingProxyType
 
-import av
 import numpy as np
 from PIL import Image
 
 from videogen.standin.caption import caption
 from videogen.standin.figure import Figure, cut_out, packed
-from videogen.standin.media import Pixels, Reals, UnreadableMedia, read_picture
+from videogen.standin.film import write_film
+from videogen.standin.media import Pixels, Reals, UnreadableMedia, frames_in, read_picture
 from videogen.standin.motion import Motion, idle, read_motion, smooth
 from videogen.standin.puppet import Pose, draw
+from videogen.standin.retouch import part, scaled, still, tracked
 
 __all__ = ["Scene", "UnreadableMedia", "render", "render_frames"]
 
-# Without `cpu-independent` x264's macroblock tree gives other bytes for the same frames from run to run (measured with
-# PyAV 18.1); with it, and in one thread, a video depends on its frames only.
-_ENCODING = {"preset": "veryfast", "crf": "19", "x264-params": "cpu-independent=1"}
+_EASED = 6
+"""Frames over which a picture that goes on without a mover begins to move."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,9 @@ class Scene:
     """What one job wants to see.
 
     `length` in frames; sizes in pixels, even, because H.264 halves the colour planes.
-    `strength` scales the motion: 0 stands still but for breathing, 1 follows the mover.
+    `strength` scales the motion: 0 stands still but for breathing, 1 follows the mover. `start`: the motion's frame at
+    which it begins. `before`: the video that it goes on from, whose `shared` frames from `tail` it begins with.
+    `replaces`: the figure stands in the motion's own place, instead of its mover.
     """
 
     image: Path | None
@@ -47,6 +49,11 @@ class Scene:
     length: int
     fps: float
     strength: float = 1.0
+    start: int = 0
+    before: Path | None = None
+    tail: int = 0
+    shared: int = 0
+    replaces: bool = False
 
     def __post_init__(self) -> None:
         for name, size in (("width", self.width), ("height", self.height)):
@@ -87,29 +94,48 @@ def render(
     `progress(done, length)` is called after each frame.
     Raises `UnreadableMedia` before anything is written when an input does not decode.
     """
-    frames = render_frames(scene)
-    options = {"movflags": "use_metadata_tags+faststart"}
-    with av.open(str(target), "w", format="mp4", options=options) as container:
-        container.metadata.update(metadata)
-        rate = Fraction(scene.fps).limit_denominator(1001)
-        stream = container.add_stream("libx264", rate=rate, options=_ENCODING)
-        stream.width, stream.height, stream.pix_fmt = scene.width, scene.height, "yuv420p"
-        stream.thread_count = 1
-        for done, pixels in enumerate(frames, 1):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
-            if progress:
-                progress(done, scene.length)
-        container.mux(stream.encode())
+    write_film(
+        render_frames(scene),
+        scene.fps,
+        target,
+        lambda done: progress(done, scene.length) if progress else None,
+        metadata,
+    )
 
 
 def render_frames(scene: Scene) -> Iterator[Pixels]:
     """The frames, rows × columns × 3; the inputs are read and measured before this returns."""
     chance = _Chance(scene.seed, scene.prompt)
-    moves = (
-        None if scene.motion is None else read_motion(scene.motion.read_bytes(), scene.motion.name).over(scene.length)
-    )
+    moves = None
+    if scene.motion is not None:
+        measured = read_motion(scene.motion.read_bytes(), scene.motion.name)
+        moves = measured.over(scene.length, scene.start)
     picture = None if scene.image is None else read_picture(scene.image.read_bytes(), scene.image.name)
-    return _finished(scene, chance, _staged(scene, chance, picture, moves))
+    if scene.before is None:
+        return _finished(scene, chance, _staged(scene, chance, picture, moves))
+    shared = [
+        scaled(frame, scene.width, scene.height)
+        for frame in part(frames_in(scene.before), scene.tail, min(scene.shared, scene.length))
+    ]
+    if picture is None:  # the shared frames are all it knows; they bear their caption already
+        last = Image.fromarray(shared[-1]).convert("RGBA")
+        drawn = _bent(_covering(last, scene), _from_rest(_lively(moves, scene, chance), len(shared)), scene)
+    else:
+        drawn = _finished(scene, chance, _staged(scene, chance, picture, moves))
+    return chain(shared, islice(drawn, len(shared), None))
+
+
+def _from_rest(motion: Motion, frames: int) -> Motion:
+    """The motion, but at rest in so many frames, and in full only some frames later."""
+    later = np.arange(len(motion)) - frames + 1
+    share = np.clip(later / _EASED, 0, 1).astype(np.float32)
+    return replace(
+        motion,
+        shift=motion.shift * share,
+        jump=motion.jump * share,
+        height=1 + (motion.height - 1) * share,
+        spine=motion.spine * share[:, None],
+    )
 
 
 def _staged(scene: Scene, chance: _Chance, picture: Image.Image | None, moves: Motion | None) -> Iterator[Pixels]:
@@ -117,7 +143,8 @@ def _staged(scene: Scene, chance: _Chance, picture: Image.Image | None, moves: M
     motion = _lively(moves, scene, chance)
     if cut is not None:
         figure, plate = cut
-        yield from _danced(figure, _fitted(motion, figure, scene), _lit(_tinted(plate, chance, 0.26), scene, chance))
+        plates = _vacated(scene) if scene.replaces else _lit(_tinted(plate, chance, 0.26), scene, chance)
+        yield from _danced(figure, _fitted(motion, figure, scene), plates)
     elif picture is not None:
         yield from _bent(_covering(picture, scene), motion, scene)
     else:
@@ -127,9 +154,24 @@ def _staged(scene: Scene, chance: _Chance, picture: Image.Image | None, moves: M
         yield from _lit(plate, scene, chance)
 
 
+def _vacated(scene: Scene) -> Iterator[Pixels]:
+    """The motion video without its mover; beyond its end the last frame stays."""
+    assert scene.motion is not None
+    sight = [
+        scaled(frame, scene.width, scene.height) for frame in part(frames_in(scene.motion), scene.start, scene.length)
+    ]
+    behind = still(sight)
+    for frame, mask in zip(sight, tracked(sight, behind), strict=True):
+        empty = frame * (1 - mask[..., None]) + behind * mask[..., None]
+        plate = np.round(empty).astype(np.uint8)
+        yield plate.copy()
+    for _ in range(len(sight), scene.length):
+        yield plate.copy()
+
+
 def _lively(moves: Motion | None, scene: Scene, chance: _Chance) -> Motion:
     """The mover's motion at the wanted strength, plus breathing and sway; these alone where there is no mover."""
-    time = np.arange(scene.length, dtype=np.float32) / scene.fps
+    time = (scene.start + np.arange(scene.length, dtype=np.float32)) / scene.fps
     base, strength = moves or idle(scene.length), scene.strength
     calm = 0.35 if moves else 1.0
     phases = chance.random.uniform(0, 2 * np.pi, 4)
@@ -219,7 +261,7 @@ def _lit(plate: Reals, scene: Scene, chance: _Chance) -> Iterator[Pixels]:
     base = np.clip(plate, 0, 236).astype(np.uint16)
     phase, speed = chance.random.uniform(0, 2 * np.pi, 2), chance.random.uniform(0.07, 0.13)
     for i in range(scene.length):
-        turn = 2 * np.pi * speed * i / scene.fps
+        turn = 2 * np.pi * speed * (scene.start + i) / scene.fps
         left = round(width / 2 * (1 + 0.8 * float(np.sin(turn + phase[0]))))
         top = round(height / 2 * (1 + 0.5 * float(np.cos(turn * 0.8 + phase[1]))))
         yield (base * gain[top : top + height, left : left + width] >> 8).astype(np.uint8)

@@ -36,16 +36,21 @@ class Renders:
         from videogen.standin.render import render
 
         shape = (scene.width, scene.height, scene.length, scene.fps)
-        key: Hashable = shape if instant else (scene, _content(scene.image), _content(scene.motion))
+        files = (scene.image, scene.motion, scene.before)
+        key: Hashable = shape if instant else (scene, *map(_content, files))
         if key in self._files:
             self._files.move_to_end(key)
             progress(scene.length, scene.length)
             return self._files[key]
+        return self.kept(key, lambda target: render(scene, target, progress, metadata))
+
+    def kept(self, key: Hashable, write: Callable[[Path], None]) -> Path:
+        """The file that `write` makes, kept under `key`. Slow: call it in a thread."""
         self._folder.mkdir(parents=True, exist_ok=True)
         self.drawn += 1
         target = self._folder / f"{self.drawn:06}.mp4"
         try:
-            render(scene, target, progress, metadata)
+            write(target)
         except BaseException:
             target.unlink(missing_ok=True)
             raise

@@ -6,6 +6,7 @@ Nearest wins: of two samplers or two sizes the one closer to the output says wha
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,20 @@ Locate = Callable[[str], Path]
 _SAMPLERS = ("KSampler", "SamplerCustom")
 _SHOWS_CHARACTER = ("reference_image", "start_image")
 _SHOWS_MOTION = ("pose_video", "control_video", "render_video")
+_GOES_ON = ("previous_frames", "start_image")
 _SEEDS = ("noise_seed", "seed")
+_HANDED_ON = {"ImageFromBatch": "image", "ImageScale": "image", "GetVideoComponents": "video"}
+"""Classes on the way from a loaded video to where it is used, and the input by which they get it."""
+
+
+@dataclass(frozen=True)
+class Footage:
+    """Frames of a loaded video."""
+
+    file: str
+    first: int
+    length: int
+    """How many; 0 means all that follow."""
 
 
 class NotRenderable(ValueError):
@@ -55,27 +69,37 @@ def frames_of(prompt: Prompt, schemas: Schemas, node: str) -> int:
     match prompt[node]["class_type"]:
         case "ImageBatch":
             return sum(frames_of(prompt, schemas, inputs[name][0]) for name in ("image1", "image2"))
+        case "FrameInterpolate":
+            return (frames_of(prompt, schemas, inputs["images"][0]) - 1) * int(inputs["multiplier"]) + 1
         case "EmptyImage":
             return int(_value(prompt, schemas, node, "batch_size") or 1)
         case "LoadImage" | "LoadImageMask":
             return 1
     if "length" in inputs:
         return int(_value(prompt, schemas, node, "length") or 1)
-    for name, source, _ in links(prompt[node]):
-        if name in ("images", "image", "samples", "latent_image", "video", "latent", "pixels", "positive"):
-            return frames_of(prompt, schemas, source)
+    fed = {name: source for name, source, _ in links(prompt[node])}
+    for name in ("images", "image", "samples", "latent_image", "video", "latent", "pixels", "positive"):
+        if name in fed:
+            return frames_of(prompt, schemas, fed[name])
     return int(_number(prompt, schemas, node, ("length", "batch_size")) or 1)
 
 
-def scene_of(prompt: Prompt, schemas: Schemas, output: str, locate: Locate) -> Scene:
-    """The scene that ends at an output node; raises `NotRenderable`, or `ValueError` for a size out of bounds."""
+def scene_of(prompt: Prompt, schemas: Schemas, output: str, locate: Locate, fps: float | None = None) -> Scene:
+    """The scene that ends at an output node; raises `NotRenderable`, or `ValueError` for a size out of bounds.
+
+    `fps` is for pictures of which no node says how many a second there are.
+    """
     from videogen.standin.render import Scene
 
     sampler = sampler_of(prompt, schemas, output)
     width, height = (_number(prompt, schemas, output, (name,)) for name in ("width", "height"))
     if width is None or height is None:
         raise NotRenderable("the stand-in draws only what has a width and a height somewhere in its graph")
-    motion = _loaded(prompt, output, _SHOWS_MOTION, "LoadVideo")
+    before = _footage_at(prompt, output, _GOES_ON)
+    moves = _footage_at(prompt, output, _SHOWS_MOTION)
+    motion = moves.file if moves else None
+    if motion is None and before is None:
+        motion = _loaded(prompt, output, _SHOWS_MOTION, "LoadVideo")
     image = _loaded(prompt, output, _SHOWS_CHARACTER, "LoadImage")
     strength = _number(prompt, schemas, output, ("pose_strength",))
     return Scene(
@@ -86,8 +110,13 @@ def scene_of(prompt: Prompt, schemas: Schemas, output: str, locate: Locate) -> S
         width=int(width),
         height=int(height),
         length=frames_of(prompt, schemas, output),
-        fps=_fps(prompt, schemas, output, locate),
+        fps=fps or rate_of(prompt, schemas, output, locate),
         strength=1.0 if strength is None else float(strength),
+        start=moves.first if moves else 0,
+        before=locate(before.file) if before else None,
+        tail=before.first if before else 0,
+        shared=before.length if before else 0,
+        replaces=any(prompt[node]["inputs"].get("replacement_mode") is True for node in upstream(prompt, output)),
     )
 
 
@@ -134,7 +163,8 @@ def _words(prompt: Prompt, schemas: Schemas, sampler: str) -> str:
     return ""
 
 
-def _fps(prompt: Prompt, schemas: Schemas, output: str, locate: Locate) -> float:
+def rate_of(prompt: Prompt, schemas: Schemas, output: str, locate: Locate) -> float:
+    """Frames a second of what comes out of a node; raises `NotRenderable` where no node says it."""
     for node in upstream(prompt, output):
         if "fps" not in prompt[node]["inputs"]:
             continue
@@ -162,6 +192,29 @@ def _loaded(prompt: Prompt, output: str, names: tuple[str, ...], loader: str) ->
                 if name == wanted and (file := _first(prompt, source, loader)):
                     return file
     return _first(prompt, output, loader)
+
+
+def _footage_at(prompt: Prompt, output: str, names: tuple[str, ...]) -> Footage | None:
+    for wanted in names:
+        for node in upstream(prompt, output):
+            for name, source, _ in links(prompt[node]):
+                if name == wanted and (found := footage(prompt, source)):
+                    return found
+    return None
+
+
+def footage(prompt: Prompt, node: str) -> Footage | None:
+    """The loaded video whose frames come out of a node as they are, at most cut and scaled."""
+    first = length = 0
+    while (name := prompt[node]["class_type"]) in _HANDED_ON:
+        inputs = prompt[node]["inputs"]
+        if name == "ImageFromBatch":
+            first, length = first + int(inputs["batch_index"]), length or int(inputs["length"])
+        link = inputs.get(_HANDED_ON[name])
+        if not isinstance(link, list):
+            return None
+        node = link[0]
+    return Footage(str(prompt[node]["inputs"]["file"]), first, length) if name == "LoadVideo" else None
 
 
 def _first(prompt: Prompt, start: str, loader: str) -> str | None:

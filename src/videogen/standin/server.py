@@ -83,7 +83,7 @@ async def _work(hub: Hub, executor: Executor) -> None:
 
 def _warm_up() -> None:
     """Import the renderer while nobody waits for it; before the server listens it would cost half a second."""
-    import videogen.standin.render  # noqa: F401  # for its effect: the renderer lies ready in `sys.modules`
+    import videogen.standin.pictures  # noqa: F401  # for its effect: the renderer lies ready in `sys.modules`
 
 
 def _guard(cors: str | None) -> Middleware:

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from videogen.contact_sheet import contact_sheet
+from videogen.flaw import Flaw
 from videogen.media import Expected, UnreadableMedia, check_video, probe
 
 Frames = list[npt.NDArray[np.uint8]]
@@ -34,6 +35,12 @@ def _moving(count: int, size: int = 4) -> Frames:
     return frames
 
 
+def said(flaws: list[Flaw]) -> list[str]:
+    """Their messages, all of which say that the video is broken."""
+    assert {flaw.severity for flaw in flaws} <= {"broken"}
+    return [flaw.message for flaw in flaws]
+
+
 def test_a_good_video_has_no_findings(tmp_path: Path) -> None:
     """Four pixels that move are motion enough; size, frames and rate are as they should be."""
     path = _encoded(tmp_path / "v.mp4", _moving(9))
@@ -49,7 +56,7 @@ def test_every_wrong_number_is_a_finding(tmp_path: Path) -> None:
     """Size, frames and rate are all told at once, each with what it should be."""
     path = _encoded(tmp_path / "v.mp4", _moving(9))
 
-    assert check_video(path, Expected(64, 96, 33, 24)) == [
+    assert said(check_video(path, Expected(64, 96, 33, 24))) == [
         "is 128x96, should be 64x96",
         "has 9 frames, should have 33",
         "plays at 16 fps, should at 24",
@@ -67,7 +74,7 @@ def test_every_wrong_number_is_a_finding(tmp_path: Path) -> None:
 )
 def test_an_empty_video_is_seen(tmp_path: Path, frames: Frames, finding: str) -> None:
     """Black, plain and frozen videos are told apart."""
-    assert check_video(_encoded(tmp_path / "v.mp4", frames)) == [finding]
+    assert said(check_video(_encoded(tmp_path / "v.mp4", frames))) == [finding]
 
 
 def test_a_truncated_video_is_seen(tmp_path: Path) -> None:
@@ -77,10 +84,10 @@ def test_a_truncated_video_is_seen(tmp_path: Path) -> None:
         whole = _encoded(tmp_path / "v.mp4", _moving(33, 40), flags=flags).read_bytes()
         (tmp_path / f"cut{flags}.mp4").write_bytes(whole[: len(whole) * 3 // 4])
 
-    assert check_video(tmp_path / "cut.mp4")[0].startswith("does not decode: ")
+    assert said(check_video(tmp_path / "cut.mp4"))[0].startswith("does not decode: ")
     assert check_video(tmp_path / "cutfaststart.mp4")
     assert check_video(tmp_path / "empty.mp4")
-    assert check_video(tmp_path / "absent.mp4") == ["does not decode: No such file or directory"]
+    assert said(check_video(tmp_path / "absent.mp4")) == ["does not decode: No such file or directory"]
 
 
 def test_an_input_must_be_what_it_is_called(tmp_path: Path) -> None:

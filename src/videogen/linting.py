@@ -1,0 +1,180 @@
+"""Lint: reads workflows, batches and their inputs, and says everything that is wrong with them at once. Offline."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from videogen import history, lint, media, prepare, project
+from videogen.batch import Batch, Job
+from videogen.document import Document
+from videogen.errors import InputError
+from videogen.job_forecast import Known
+from videogen.lint import Finding, Offers
+from videogen.manifest import Manifest, PhaseName
+from videogen.node_recordings import Recording
+from videogen.planner.work import Clip, Frames
+from videogen.prepare import PreparedBatch
+from videogen.workflow import Workflow
+from videogen.workflow_import import Draft
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What is held against a file."""
+
+    phase: PhaseName
+    models: Manifest
+    recording: Recording
+    offers: Offers
+    sizes: Mapping[str, int]
+    """Model's name → bytes in the phase, for the estimate."""
+
+
+@dataclass(frozen=True)
+class Linted:
+    """What lint says of one batch or workflow."""
+
+    name: str
+    findings: tuple[Finding, ...]
+    workflow: str = ""
+    jobs: tuple[Job, ...] = ()
+    """Of a batch without faults."""
+
+    def count(self, severity: lint.Severity) -> int:
+        """How many findings of that severity."""
+        return sum(found.severity == severity for found in self.findings)
+
+
+def lint_workflow(name: str, rules: Rules) -> Linted:
+    """A workflow by its folder's name; raises `InputError` for an unknown one."""
+    known = project.workflow_names()
+    if name not in known:
+        project.read_workflow(name, "workflow")
+    return Linted(f"workflows/{name}", _distinct(_workflow(name, rules, {})), name)
+
+
+def lint_batch(path: Path, rules: Rules) -> Linted:
+    """A batch file, its workflow, and the jobs that come of it."""
+    shown = project.shown(path.resolve())
+    try:
+        found, document = project.read_batch(path)
+    except InputError as error:
+        return Linted(shown, tuple(lint.of_faults(error.faults)))
+    findings: list[Finding] = []
+    if found.workflow in project.workflow_names():
+        findings += _workflow(found.workflow, rules, found.models)
+    said = {one.address.split(":")[0] for one in findings if one.severity == "error"}
+    jobs: tuple[Job, ...] = ()
+    try:
+        prepared = prepare.prepare(path, rules.phase, rules.models.as_if_pinned())
+    except InputError as error:  # what the workflow's own files have wrong was said already, and better
+        findings += lint.of_faults(fault for fault in error.faults if fault.address.split(":")[0] not in said)
+    else:
+        jobs = prepared.jobs
+        findings += _jobs(prepared, document, rules, {(one.node, one.input, one.message) for one in findings})
+    sound = all(one.severity != "error" for one in findings)
+    return Linted(shown, _distinct(findings), found.workflow, jobs if sound else ())
+
+
+def lint_draft(made: Draft, recording: Recording, models: Manifest) -> list[Finding]:
+    """An imported workflow before it is written; that the manifest lacks models is left to the draft to say."""
+    drawn, defined = lint.File(made.graph, "graph.json"), lint.File(made.definition, "workflow.yaml")
+    lacks = {one.name: "" for one in made.models if not one.known}
+    phase = project.read_phase("a")
+    pinned = models.as_if_pinned()
+    return list(lint.workflow_findings(made.name, drawn, defined, recording.schemas, pinned, phase, lacks))
+
+
+def _workflow(name: str, rules: Rules, chosen: Mapping[str, str]) -> Iterator[Finding]:
+    folder = project.root() / "workflows" / name
+    graph, definition = folder / "graph.json", folder / "workflow.yaml"
+    if not graph.exists():
+        yield from _chain(name, rules, chosen)
+        return
+    try:
+        drawn, defined = _file(graph), _file(definition)
+    except InputError as error:
+        yield from lint.of_faults(error.faults)
+        return
+    phase = project.read_phase(rules.phase)
+    yield from lint.workflow_findings(name, drawn, defined, rules.recording.schemas, rules.models, phase, chosen)
+
+
+def _file(path: Path) -> lint.File:
+    return lint.File(project.read(path), project.shown(path))
+
+
+def _chain(name: str, rules: Rules, chosen: Mapping[str, str]) -> Iterator[Finding]:
+    try:
+        found = project.read_workflow(name)
+    except InputError as error:
+        yield from lint.of_faults(error.faults)
+        return
+    drawn = project.root() / "workflows" / name / "workflow.yaml"
+    yield from lint.chain_findings(found, Document(project.read(drawn), project.shown(drawn)))
+    for step in dict.fromkeys(step.workflow for step in found.definition.chain if step.workflow):
+        yield from _workflow(step, rules, chosen)
+
+
+def _jobs(
+    prepared: PreparedBatch, document: Document, rules: Rules, said: set[tuple[str, str, str]]
+) -> Iterator[Finding]:
+    recording, wrong = rules.recording, False
+    probed: dict[str, lint.Media] = {}
+    for job in prepared.jobs:
+        doing = prepared.workflow.doing(job.step)
+        if not job.post:
+            for found in lint.job_findings(job.prompt, recording.schemas, recording.options, document.name):
+                if (found.node, found.input, found.message) not in said:
+                    wrong = wrong or found.severity == "error"
+                    yield _by_parameter(found, prepared.batch, doing, document)
+        yield from _inputs(job, doing, prepared, document, probed)
+    if not wrong:
+        models = rules.models.select(rules.phase)
+        sizes = {one.comfy_name: rules.sizes.get(one.name) or one.size or one.estimate or 0 for one in models.models}
+        clips = {
+            file.name: Clip(Frames(seen.width, seen.height, seen.frames), seen.fps or 16)
+            for job in prepared.jobs
+            for file in job.inputs
+            if (seen := probed.get(file.sha256)) is not None
+        }
+        known = Known(tuple(history.boundary()), tuple(history.finished(sizes)))
+        jobs, limits = prepared.jobs, prepared.batch.limits
+        yield from lint.fitting(jobs, prepared.workflow, limits, rules.offers, sizes, document.name, known, clips)
+
+
+def _by_parameter(found: Finding, batch: Batch, doing: Workflow, document: Document) -> Finding:
+    """The finding at the line of the batch that set the value, where one did."""
+    for parameter in doing.definition.parameters:
+        if any((one.title, one.input) == (found.node, found.input) for one in parameter.sets):
+            address = _address(document, batch, parameter.name)
+            return replace(found, address=address)
+    return found
+
+
+def _address(document: Document, batch: Batch, parameter: str) -> str:
+    section = "matrix" if parameter in batch.matrix else "fixed"
+    return document.address((section, parameter))
+
+
+def _inputs(
+    job: Job, doing: Workflow, prepared: PreparedBatch, document: Document, probed: dict[str, lint.Media]
+) -> Iterator[Finding]:
+    digests = {file.path: file.sha256 for file in job.inputs}
+    rule = doing.definition.segments
+    start = job.parameters.get(rule.start, 0) if rule is not None and rule.start is not None else 0
+    for parameter in doing.definition.parameters:
+        digest = digests.get(str(job.parameters.get(parameter.name))) if parameter.is_file else None
+        if digest is None:
+            continue
+        if digest not in probed:
+            seen = media.probe(prepared.files[digest], "image" if parameter.type == "image" else "video")
+            probed[digest] = lint.Media(seen.width, seen.height, seen.frames, seen.fps)
+        address = _address(document, prepared.batch, parameter.name)
+        yield from lint.input_findings(parameter, probed[digest], job.parameters, address, int(start))
+
+
+def _distinct(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Each once, errors first."""
+    once = {(found.place, found.message): found for found in findings}
+    return tuple(sorted(once.values(), key=lambda found: found.severity != "error"))

@@ -1,0 +1,62 @@
+"""Batches of the checkout's own workflows, small enough for a test, and the videos that come of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+from tests.doubles import studio
+from videogen import batch, manifest, project
+from videogen.submission import Plan
+from videogen.workflow import Value, Workflow
+
+INPUTS = studio.REPOSITORY / "batches" / "inputs"
+SMALL = {"width": 64, "height": 96}
+FEW = {"steps": 2, "switch_step": 1}
+
+
+@dataclass(frozen=True)
+class Film:
+    """A decoded video."""
+
+    frames: npt.NDArray[np.uint8]
+    """Frames × rows × columns × 3."""
+    fps: float
+
+    @property
+    def shape(self) -> tuple[int, int, int, float]:
+        """Width, height, frames, frames a second."""
+        count, height, width, _ = self.frames.shape
+        return width, height, count, self.fps
+
+
+def plan(folder: Path, workflow: Workflow, files: Mapping[str, Path], values: Mapping[str, Value]) -> Plan:
+    """A batch with one video of that workflow; `files` has the input file of each parameter that wants one."""
+    wanted = batch.Batch.model_validate(
+        {
+            "schema": 1,
+            "name": workflow.name,
+            "workflow": workflow.name,
+            "fixed": {**values, **{name: path.name for name, path in files.items()}},
+        }
+    )
+    digests = {path.name: manifest.digest(path.name) for path in files.values()}
+    jobs = batch.expand(wanted, workflow, studio.phase_without_limits(), studio.manifest_of_dev(), digests)
+    places = {digests[path.name]: path for path in files.values()}
+    return Plan(wanted.name, workflow, tuple(jobs), wanted.limits, places, folder / "videos")
+
+
+def workflow(name: str) -> Workflow:
+    """One of the checkout's."""
+    return project.read_workflow(name)
+
+
+def watch(path: Path) -> Film:
+    """Every frame of a video."""
+    with av.open(str(path)) as container:
+        rate = container.streams.video[0].average_rate
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    return Film(np.stack(frames), float(rate or 0))

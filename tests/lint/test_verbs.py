@@ -1,0 +1,166 @@
+"""`videogen lint` and `videogen workflow`, as a person meets them."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from tests.lint.conftest import Checkout
+from videogen import project
+
+FOREIGN = project.root() / "tests" / "fixtures" / "foreign"
+New = Callable[[], Checkout]
+
+
+def test_everything_wrong_with_a_batch_is_told_at_once(checkout: New) -> None:
+    """In the batch, its graph and its definition; exit 2, each with its address, and what was assumed."""
+    desk = checkout()
+    desk.change("batches/demo-short.yaml", "width: 64", "width: 65")
+    desk.change("batches/demo-short.yaml", "inputs/character.png", "inputs/charakter.png")
+    desk.change("workflows/wan22-i2v/graph.json", '"shift"', '"shfit"')
+    desk.change("workflows/wan22-i2v/workflow.yaml", "model: umt5-xxl", "model: umt5-xl")
+    code, out, err = desk.videogen("lint", "batches/demo-short.yaml")
+
+    assert (code, out) == (2, "")
+    lines = err.splitlines()
+    for said in (
+        "error: batches/demo-short.yaml:9: fixed/width: 65 is not a multiple of 16",
+        "hint: nearest: 64",
+        "error: batches/demo-short.yaml:8: fixed/character: no such file: inputs/charakter.png",
+        "hint: did you mean `character.png`?",
+        "error: workflows/wan22-i2v/graph.json: Shift of high noise/shfit: "
+        "`ModelSamplingSD3` has no such input; ComfyUI would ignore it",
+        "hint: did you mean `shift`?",
+        "error: workflows/wan22-i2v/graph.json: Shift of high noise/shift: required input is missing",
+        "hint: did you mean `umt5-xxl`?",
+    ):
+        assert said in lines
+    assert lines[-2].startswith("node classes: ComfyUI 0.38.1 (the image's pin), from core-0.27.json")
+    assert lines[-1] == "batches/demo-short.yaml: 5 errors"
+
+
+def test_findings_are_data_with_json(checkout: New) -> None:
+    """File, line, node, input, what stands there, what may stand there; warnings alone are exit 0."""
+    desk = checkout()
+    code, found = desk.json("lint", "workflows/wan22-i2v", "batches/demo-short.yaml")
+    assert code == 0
+    assert found["phase"] == "a"
+    assert [one["name"] for one in found["linted"]] == ["workflows/wan22-i2v", "batches/demo-short.yaml"]
+    assert len(found["linted"][1]["jobs"]) == 2
+    assert {one["severity"] for one in found["linted"][1]["findings"]} == {"warning"}
+
+    desk.change("workflows/wan22-i2v/graph.json", '"fps": 16', '"fps": 1600')
+    code, found = desk.json("lint", "workflows/wan22-i2v")
+    assert code == 2
+    (one,) = found["linted"][0]["findings"]
+    assert {key: one[key] for key in ("file", "line", "node", "input", "value", "allowed", "hint")} == {
+        "file": "workflows/wan22-i2v/graph.json",
+        "line": None,
+        "node": "Create video",
+        "input": "fps",
+        "value": 1600.0 if isinstance(one["value"], float) else 1600,
+        "allowed": "FLOAT 1.0 … 120.0",
+        "hint": "nearest: 120.0",
+    }
+
+
+def test_all_workflows_are_linted_chains_included(checkout: New) -> None:
+    """A slip in a step is told for the chain, too."""
+    desk = checkout()
+    desk.change("workflows/wan22-i2v/graph.json", "KSamplerAdvanced", "KSamplerAdvance")
+    code, found = desk.json("lint", "--workflows")
+    wrong = {one["name"] for one in found["linted"] if one["findings"]}
+    assert code == 2
+    assert wrong == {f"workflows/{name}" for name in ("wan22-i2v", "long-i2v", "production-2k-30s")}
+
+
+def test_a_chain_that_lets_through_what_its_step_refuses_is_found(checkout: New) -> None:
+    """At the line of the chain's parameter."""
+    desk = checkout()
+    desk.change("workflows/production-2k-30s/workflow.yaml", "maximum: 2048", "maximum: 4096")
+    code, found = desk.json("lint", "workflows/production-2k-30s")
+    (one,) = found["linted"][0]["findings"]
+    assert code == 2
+    assert one["file"] == "workflows/production-2k-30s/workflow.yaml"
+    assert "lets larger values through than `width` of step `draw` takes" in one["message"]
+
+
+def test_a_servers_own_classes_and_files_can_be_assumed(checkout: New) -> None:
+    """Then also model files that it does not list are found."""
+    desk = checkout()
+    recorded = json.loads((desk.folder / "images/comfyui/node_schemas/core-0.27.json").read_text())
+    recorded["VAELoader"]["input"]["required"]["vae_name"] = [["other.safetensors"]]
+    (desk.folder / "info.json").write_text(json.dumps(recorded))
+    code, found = desk.json("lint", "batches/demo-short.yaml", "--object-info", "info.json")
+    assert code == 2
+    assert found["node_schemas"] == "the server of info.json"
+    (one,) = [one for one in found["linted"][0]["findings"] if one["node"] == "VAE"]
+    assert "is none of its choices" in one["message"]
+    assert "other.safetensors" in one["allowed"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["lint"], "lint: what?"),
+        (["lint", "nowhere.yaml"], "nowhere.yaml: no such file"),
+        (["lint", "batches/demo.yaml", "--object-info", "batches/demo.yaml"], "is not JSON"),
+        (["workflow", "show", "wan22-i2w"], "did you mean `wan22-i2v`?"),
+        (["workflow", "import", "nowhere.json"], "nowhere.json: no such file"),
+        (["workflow", "import", str(FOREIGN / "svd.api.json"), "--name", "wan22-i2v"], "is there already"),
+        (["workflow", "import", str(FOREIGN / "svd.api.json"), "--name", "../x"], "is no name for a workflow"),
+    ],
+)
+def test_a_wrong_word_is_exit_2(checkout: New, words: list[str], said: str) -> None:
+    """With what is wrong."""
+    code, _, err = checkout().videogen(*words)
+    assert code == 2
+    assert said in err
+
+
+def test_workflows_are_listed_and_shown(checkout: New) -> None:
+    """With what a batch may set."""
+    desk = checkout()
+    _, listed = desk.json("workflow", "list")
+    assert {one["name"]: one["kind"] for one in listed}["production-2k-30s"] == "chain"
+    _, shown = desk.json("workflow", "show", "wan22-i2v")
+    assert "switch_step" in [one["name"] for one in shown["parameters"]]
+    code, out, _ = desk.videogen("workflow", "show", "wan22-i2v")
+    assert code == 0
+    assert "models: wan2.2-i2v-high, wan2.2-i2v-low" in out
+
+
+def test_an_imported_graph_is_a_workflow_to_edit(checkout: New) -> None:
+    """Its folder lints but for the models, whose entries are ready to paste; with those it is clean."""
+    desk = checkout()
+    code, out, err = desk.videogen("workflow", "import", str(FOREIGN / "ltxv.api.json"), "--name", "ltxv")
+    folder = desk.folder / "workflows" / "ltxv"
+    assert code == 0, err
+    assert sorted(path.name for path in folder.iterdir()) == ["README.md", "graph.json", "workflow.yaml"]
+    assert "the manifest has no t5xxl_fp16.safetensors" in err
+    assert "  - name: t5xxl-fp16\n" in out
+
+    code, found = desk.json("lint", "workflows/ltxv")
+    assert code == 2
+    wrong = [one["message"] for one in found["linted"][0]["findings"] if one["severity"] == "error"]
+    assert wrong == [f"no model `{name}` in the manifest" for name in ("t5xxl-fp16", "ltx-video-2b-v0.9.5")]
+
+    entries = json.loads(
+        desk.videogen("workflow", "import", str(FOREIGN / "ltxv.api.json"), "--name", "b", "--json")[1]
+    )
+    pinned = f"license: unknown\n    size: 1\n    sha256: {'f' * 64}"
+    pasted = entries["entries"].replace("license: unknown", pinned)
+    text = (desk.folder / "models_manifest.dev.yaml").read_text()
+    (desk.folder / "mine.yaml").write_text(f"{text}{pasted}\n")
+    code, found = desk.json("lint", "workflows/ltxv", "--manifest", "mine.yaml")
+    assert (code, [one for one in found["linted"][0]["findings"] if one["severity"] == "error"]) == (0, [])
+
+
+def test_a_graph_in_the_ui_format_is_not_imported(checkout: New) -> None:
+    """Nothing is written; the hint says how to export."""
+    desk = checkout()
+    (desk.folder / "ui.json").write_text(json.dumps({"nodes": [{"id": 1}], "links": [], "version": 0.4}))
+    code, _, err = desk.videogen("workflow", "import", "ui.json")
+    assert code == 2
+    assert "ui.json: is in ComfyUI's UI format\nhint: in ComfyUI: Workflow → Export (API)" in err
+    assert not (desk.folder / "workflows" / "ui").exists()
