@@ -66,7 +66,7 @@ FATAL = {
     "no capacity anywhere": Trouble("no-capacity", said="no worker could be rented"),
     "dearer than the ceiling": Trouble("dearer", {"dollars": "9.99"}, "costs $9.99/h"),
     "402": Trouble("refuse", {"status": 402}, "too little money"),
-    "gone while it boots": Trouble("gone", {"seconds": 2}, "is ended"),
+    "gone while it boots": Trouble("gone", {"seconds": 0.8}, "is ended"),
 }
 HARMLESS = {
     "500 after the machine was made": Trouble("refuse", {"status": 500, "done": True, "times": 1}),
