@@ -120,8 +120,8 @@ class RentAttempt(Generic[Proof]):
         if created is None:
             return None
         record, machine = created
-        self._known(record, machine)
         try:
+            self._known(record, machine)
             if self.cancelled.is_set():
                 raise Interrupted("stopped when it was just created")
             self._require_price(machine, candidate)

@@ -1,8 +1,10 @@
 """Renting from a RunPod that misbehaves: one worker or none, nothing left behind, and receipts that equal its bill."""
 
+import errno
 import threading
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -24,7 +26,8 @@ from videogen.errors import (
 from videogen.gpu import Offer
 from videogen.lease import RentTerms
 from videogen.money import Cap
-from videogen.rent_record import Heartbeat
+from videogen.receipts import Receipts
+from videogen.rent_record import Heartbeat, RentRecord
 from videogen.store import heartbeat_key
 
 SXM, NVL, PCIE = "NVIDIA H100 80GB HBM3", "NVIDIA H100 NVL", "NVIDIA H100 PCIe"
@@ -556,6 +559,26 @@ def test_a_crash_within_the_proof_leaves_nothing(quick: Quick) -> None:
     with pytest.raises(KeyboardInterrupt):
         quick.rent(crash)
     assert_nothing_is_left(quick)
+
+
+class FullDisk(Receipts):
+    """Books on a disk that is full as soon as a machine is there."""
+
+    def open(self, record: RentRecord) -> None:
+        """Raises `OSError` for a record with the cloud's own name."""
+        if record.id:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        super().open(record)
+
+
+def test_a_full_disk_leaves_no_machine(quick: Quick, tmp_path: Path) -> None:
+    """A machine whose name cannot be written down is ended; its rent stays open for the bill."""
+    quick.books = FullDisk(tmp_path / "books", quick.store)
+
+    with pytest.raises(OSError, match="No space left"):
+        quick.rent()
+    assert quick.creates() == 1
+    assert not quick.fake.alive()
 
 
 def test_all_errors_are_named(quick: Quick) -> None:
