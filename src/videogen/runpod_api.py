@@ -150,9 +150,9 @@ class RunpodApi:
         pause = _FIRST_PAUSE_SECONDS
         said, wait = "", self._closed()
         while True:
+            if self._pace.now() + wait > deadline:
+                raise CloudUnknown(f"{self.url}{path}: {said or 'the rate limit is used up'}")
             if wait > 0:
-                if self._pace.now() + wait > deadline:
-                    raise CloudUnknown(f"{self.url}{path}: {said or 'the rate limit is used up'}")
                 self._pace.sleep(wait)
             try:
                 answer = self._send(method, path, query)
@@ -209,9 +209,11 @@ def _problem(answer: httpx.Response) -> str:
 
 
 def _retry_after(answer: httpx.Response) -> float:
-    """Seconds to wait after status 429."""
+    """Seconds to wait after status 429; never none, for whoever waits for nothing asks for ever."""
     said = answer.headers.get("Retry-After", "")
-    return float(said) if said.isdigit() else _used_up(answer.headers.get("RateLimit", "")) or _LONGEST_PAUSE_SECONDS
+    if not said.isdigit():
+        return _used_up(answer.headers.get("RateLimit", "")) or _LONGEST_PAUSE_SECONDS
+    return max(_FIRST_PAUSE_SECONDS, float(said))
 
 
 def _used_up(limits: str) -> float:
