@@ -125,7 +125,8 @@ class RentAttempt(Generic[Proof]):
             if self.cancelled.is_set():
                 raise Interrupted("stopped when it was just created")
             self._require_price(machine, candidate)
-            return machine, self.prove(machine, self._alive(machine))
+            proof = self.prove(machine, self._alive(machine))
+            return self._as_it_is(machine, record, candidate), proof
         except VideogenError as error:
             why = "stopped while it booted" if isinstance(error, Interrupted) else "not ready"
             why = "dearer than allowed" if isinstance(error, _TooDear) else why
@@ -270,6 +271,20 @@ class RentAttempt(Generic[Proof]):
             raise _TooDear(f"{machine.name} costs ${price}/h, ${candidate.ceiling}/h is allowed")
         if reason := self._over_cap(price):
             raise _TooDear(f"{machine.name}: {reason}")
+
+    def _as_it_is(self, machine: Machine, record: RentRecord, candidate: Candidate) -> Machine:
+        """What is ready, as its cloud describes it now: until it starts, a cloud may name no price, or none to last."""
+        try:
+            found = self.ending.cloud.get(machine.name, machine)
+        except CloudUnknown as error:
+            self.say(f"what {machine.name} costs now is not known: {error.message}")
+            return machine
+        if found is None or found.state != "running":
+            raise NotReady(f"{machine.name} was ready, and runs no more")
+        if found.dollars_per_hour != machine.dollars_per_hour:
+            self._known(record, found)
+            self._require_price(found, candidate)
+        return found
 
     def _alive(self, machine: Machine) -> Callable[[], bool]:
         asked, runs = float("-inf"), True

@@ -39,6 +39,7 @@ Alive = Callable[[], bool]
 def assert_nothing_is_left(quick: Quick) -> None:
     """No pod lives, every rent has its receipt, and the receipts are the bill."""
     assert not quick.fake.alive()
+    quick.settle()
     assert quick.books.open_rents() == []
     assert abs(quick.paid - quick.fake.bill().total) < Decimal("0.001")
 
@@ -132,6 +133,21 @@ def test_dearer_than_the_ceiling_is_ended(quick: Quick) -> None:
     assert_nothing_is_left(quick)
 
 
+def test_a_price_that_comes_late_is_required_too(quick: Quick) -> None:
+    """What a pod costs is looked at again when it is ready: a dear one is ended, the price of another is in the books."""
+    quick.fake.fault("late-price")
+    quick.fake.fault("dearer", gpu=SXM, dollars="4.41")
+    quick.fake.fault("dearer", gpu=NVL, dollars="3.25")
+    machine = quick.rent(takes(quick, 300))
+    (rent,) = quick.books.open_rents()
+
+    assert [quick.fake.pod(name).gpu for name in quick.receipts] == [SXM]
+    assert [one.why for one in quick.receipts.values()] == ["dearer than allowed"]
+    assert (machine.dollars_per_hour, rent.dollars_per_hour) == (Decimal("3.25"), Decimal("3.25"))
+    quick.renter.end(machine, "destroyed")
+    assert_nothing_is_left(quick)
+
+
 def test_a_cap_holds_with_the_real_price(quick: Quick) -> None:
     """A lease that would break the run's or the month's cap is not begun; the exit code is that of a cap."""
     quick.wants(cap=Cap(run=Decimal("2.00"), month=Decimal(100)))
@@ -219,6 +235,7 @@ def test_a_pod_that_comes_late_is_ended(quick: Quick) -> None:
 
     assert hidden.times == 0
     assert [pod.id for pod in quick.fake.alive()] == [machine.id]
+    quick.settle()
     assert "came to be after its create had failed" in [one.why for one in quick.receipts.values()]
 
 
@@ -355,6 +372,7 @@ def test_ready_then_gone_is_found_and_billed(quick: Quick) -> None:
     quick.fake.clock.advance(7200)
 
     assert quick.renter.look(machine) is None
+    quick.settle()
     (receipt,) = quick.receipts.values()
     assert (receipt.why, receipt.basis) == ("found gone", "billing")
     assert_nothing_is_left(quick)
@@ -421,7 +439,7 @@ def test_an_end_closes_no_rent_of_what_it_never_saw(quick: Quick) -> None:
 
     assert not quick.renter.closed(rent)
     quick.fake.heal()
-    assert quick.renter.closed(rent)
+    assert not quick.renter.closed(rent)  # only now ended: the bill knows what it cost before anybody saw its price
     assert_nothing_is_left(quick)
 
 
@@ -439,7 +457,7 @@ def test_a_worker_says_what_its_pod_is_called(quick: Quick) -> None:
         quick.store.outputs, heartbeat_key(rent.machine), beat.model_dump_json(by_alias=True).encode()
     )
 
-    assert quick.renter.closed(rent)
+    assert not quick.renter.closed(rent)
     assert_nothing_is_left(quick)
 
 
@@ -450,6 +468,7 @@ def test_an_exited_pod_is_ended_and_billed(quick: Quick) -> None:
     quick.fake.clock.advance(7200)
 
     assert quick.renter.look(machine) is None
+    quick.settle()
     (receipt,) = quick.receipts.values()
     assert (receipt.why, receipt.basis) == ("found ended", "billing")
     assert_nothing_is_left(quick)
@@ -465,6 +484,7 @@ def test_a_price_that_changes_is_billed(quick: Quick, price: str) -> None:
     assert looked is not None
     quick.renter.end(looked, "destroyed")
 
+    quick.settle()
     (receipt,) = quick.receipts.values()
     assert receipt.basis == "billing"
     assert_nothing_is_left(quick)
@@ -480,8 +500,8 @@ def test_a_price_that_rose_when_nobody_looked_is_billed(quick: Quick) -> None:
     quick.fake.clock.advance(600)
     quick.renter.end(machine, "destroyed")
 
-    assert [one.basis for one in quick.receipts.values()] == ["billing"]
     assert_nothing_is_left(quick)
+    assert [one.basis for one in quick.receipts.values()] == ["billing"]
 
 
 def test_a_price_that_changed_unbilled_counts_at_its_highest(quick: Quick) -> None:
