@@ -12,6 +12,7 @@ from tests.doubles.s3_server import S3Server
 from videogen.errors import Stopped, StoreError
 from videogen.money import Receipt
 from videogen.receipts import Receipts
+from videogen.rent_record import RentRecord
 
 BEGAN = datetime.now(UTC)
 
@@ -52,6 +53,30 @@ def test_machines_that_failed_count_with_the_run(s3: S3Server, tmp_path: Path) -
     books.keep(receipt("0.01"))
 
     with pytest.raises(Stopped, match=r"after \$0.41 for machines that did not get ready, the cap of a run is \$1.8"):
+        require_money(wanted(s3), books, BEGAN)
+
+
+def waits_for_its_bill(dollars: str, **other: Any) -> RentRecord:
+    """An open rent of a machine that is gone."""
+    one = receipt(dollars, **other)
+    about = {
+        "machine": one.machine, "id": one.id, "cloud": one.cloud, "owner": "0123abcd", "stack": one.stack, "slot": "1",
+        "phase": one.phase, "gpu": one.gpu, "dollars_per_hour": 1, "rented": one.started, "lease_minutes": 60,
+        "boot_minutes": 5, "cap": {"run": 1.80, "month": 10}, "unbilled": one,
+    }  # fmt: skip
+    return RentRecord.model_validate(about)
+
+
+def test_machines_that_wait_for_their_bill_count(s3: S3Server, tmp_path: Path) -> None:
+    """What a machine of this stack cost at the latest is taken from the cap of the run, and from the month's."""
+    books = Receipts(tmp_path / "state", s3.store())
+    books.open(waits_for_its_bill("0.41"))
+    with pytest.raises(Stopped, match=r"after \$0.41 for machines that did not get ready, the cap of a run is \$1.8"):
+        require_money(wanted(s3), books, BEGAN)
+
+    books.keep(receipt("0.41", started=BEGAN - timedelta(hours=1)))
+    books.open(waits_for_its_bill("8.61", started=BEGAN - timedelta(hours=1)))
+    with pytest.raises(Stopped, match=r"the month has cost \$9.02 so far, its cap is \$10"):
         require_money(wanted(s3), books, BEGAN)
 
 
