@@ -50,9 +50,11 @@ class Known:
     last_word: tuple[str, datetime] | None
     """Why it wanted to end itself, and when it said so; nothing: it did not."""
     store_answers: bool
-    """Whether the store could be asked for `record`, `heard` and `last_word`."""
+    """Whether the store could be asked for all of `record`, `heard` and `last_word`."""
     spending: Spending | None
     """Nothing where the sums are not known."""
+    declared_minutes: float = 0
+    """The lease as its stack's state has it, where a renewal stands too; 0, not known. The longer one counts."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ def _lives_anew(known: Known, last_word: datetime) -> bool:
 
 
 def _lease(known: Known) -> float:
-    return known.record.lease_minutes if known.record else known.lease_minutes
+    return max(known.record.lease_minutes if known.record else known.lease_minutes, known.declared_minutes)
 
 
 def _minutes(time: timedelta) -> str:

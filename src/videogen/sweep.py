@@ -28,6 +28,8 @@ CLOCK = "clock.json"
 """An object of the outputs bucket, written to hear what time it is by the store."""
 UNDER_WAY = timedelta(minutes=10)
 """A rent so young may be under way: written down, and its machine not there yet."""
+CLOCK_DOUBT = timedelta(minutes=15)
+"""How wrong this machine's clock may be, where the store does not say what time it is: nothing ends earlier by it."""
 ALIVE = timedelta(minutes=3)
 """A worker that said so recently that it lives is not gone, whatever a list says."""
 
@@ -123,6 +125,18 @@ def remembered(rent: RentRecord, cloud_id: str = "") -> Machine:
     )
 
 
+@dataclass(frozen=True)
+class _Written:
+    """What the books say of a machine."""
+
+    record: RentRecord | None
+    heard: datetime | None = None
+    last_word: tuple[str, datetime] | None = None
+    receipt: bool = False
+    whole: bool = False
+    """Whether the store was asked for all of it, and answered; else the record may be an old copy."""
+
+
 @dataclass
 class _Sweep:
     place: Place
@@ -131,6 +145,7 @@ class _Sweep:
     dry_run: bool
     clock: Callable[[], datetime] | None
     alarms: list[str] = field(default_factory=list)
+    doubt: timedelta = timedelta(0)
 
     def swept(self) -> Swept:
         self.now = self._now()
@@ -164,7 +179,9 @@ class _Sweep:
         try:
             return store_time(self.place.store)
         except StoreError as error:
-            self._alarm(f"the store does not answer: {error.message}")
+            self.doubt = CLOCK_DOUBT
+            later = f"machines get {CLOCK_DOUBT.total_seconds() / 60:.0f} min more"
+            self._alarm(f"the store does not answer, so that this machine's clock counts, and {later}: {error.message}")
             return datetime.now(UTC)
 
     def _spent(self) -> Spent:
@@ -257,22 +274,23 @@ class _Sweep:
         return self._rent(rent, "closed", "proven gone; it has its receipt")
 
     def _judged(self, machine: Machine) -> Finding:
-        record, heard, last_word, receipt = self._books_on(machine.name)
+        written = self._books_on(machine.name)
         in_state = self._in_state(machine)
         known = Known(
             running=machine.state == "running",
             started=machine.started,
             dollars_per_hour=machine.dollars_per_hour,
             lease_minutes=machine.lease_minutes,
-            record=record,
-            receipt=receipt,
+            record=written.record,
+            receipt=written.receipt,
             in_state=in_state,
-            heard=heard,
-            last_word=last_word,
-            store_answers=self.store_answers,
-            spending=self._spending(machine, record) if self.store_answers else None,
+            heard=written.heard,
+            last_word=written.last_word,
+            store_answers=written.whole,
+            spending=self._spending(machine, written.record) if written.whole else None,
+            declared_minutes=self._declared_minutes(machine) if in_state else 0,
         )
-        right = right_to_live(known, self.now)
+        right = right_to_live(known, self.now - self.doubt)
         if right.lives:
             return self._machine(machine, "lives", right.why)
         if self.dry_run:
@@ -288,19 +306,20 @@ class _Sweep:
         """Ends in the sweeper's name, by the time that the sweep goes by."""
         return Renter(self.place.cloud, self.place.books, by=BY, pace=Pace(clock=lambda: self.now))
 
-    def _books_on(self, name: str) -> tuple[RentRecord | None, datetime | None, tuple[str, datetime] | None, bool]:
-        """Record, last heartbeat, last word, whether there is a receipt; only the record while the store is silent."""
-        books = self.place.books
+    def _books_on(self, name: str) -> _Written:
+        """All that is written of a machine; only the record while the store is silent, or where a read fails."""
+        books, record = self.place.books, None
         try:
             record = books.record(name)
             if not self.store_answers:
-                return record, None, None, False
+                return _Written(record)
             said = books.last_word(name)
-            return record, books.heartbeat(name), (said[0].why, said[1]) if said else None, self._has_receipt(name)
+            last_word = (said[0].why, said[1]) if said else None
+            return _Written(record, books.heartbeat(name), last_word, self._has_receipt(name), whole=True)
         except StoreError as error:
             if self.place.store is not None:
                 self._alarm(f"{name}: what is written of it is not known: {error.message}")
-            return None, None, None, False
+            return _Written(record)
 
     def _has_receipt(self, name: str) -> bool:
         """Asked now: a machine may have been rented since the books were read."""
@@ -325,6 +344,13 @@ class _Sweep:
             self._alarm(f"{machine.name} belongs to stack {machine.stack}, of which the Pulumi here knows nothing")
             return None
         return machine.name in state.workers
+
+    def _declared_minutes(self, machine: Machine) -> float:
+        """The lease of a machine that its stack's state has; 0 where an old state does not say it."""
+        state = self.states(machine.stack)
+        lease = state.workers[machine.name].get("lease") if state else None
+        total = lease.get("total") if isinstance(lease, Mapping) else None
+        return float(total) if isinstance(total, int | float) else 0
 
     def _spending(self, machine: Machine, record: RentRecord | None) -> Spending:
         living = {rent.machine: self._so_far(rent) for rent in self.spent.open_rents}

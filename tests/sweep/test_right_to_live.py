@@ -112,6 +112,14 @@ def test_a_renewed_lease_counts() -> None:
     assert after(100, replace(heard, record=None, lease_minutes=0)) == Right(lives=True, why="its lease is not known")
 
 
+def test_the_longer_lease_counts() -> None:
+    """A record may be an old copy, read where the store did not answer; the stack's state knows of a renewal too."""
+    heard = replace(HEALTHY, heard=START + timedelta(minutes=99))
+
+    assert after(100, replace(heard, declared_minutes=120.0)).lives
+    assert not after(100, replace(heard, declared_minutes=30.0)).lives
+
+
 def test_what_is_unknown_ends_nothing() -> None:
     """State, store and sums that cannot be read are no reason; the lease is one all the same."""
     dark = replace(HEALTHY, record=None, in_state=None, heard=None, last_word=None, store_answers=False, spending=None)
