@@ -212,6 +212,7 @@ class _Run:
             order.stack,
             order.cap,
             order.declared.dearest * order.declared.workers,
+            uses=self.names,
             cloud=self.cloud,
             books=self._books(),
             clock=lambda: datetime.now(UTC) + ahead,
