@@ -72,9 +72,10 @@ class Handler:
         token = Secret(state["token"])
         outputs: Plain = {}
         landlord, machine = _renter_of(state), _machine(state)
+        terms = any(inputs[key] != state[key] for key in ("lease", "cap"))
+        if terms and landlord.receipts.record(machine.name) is not None:
+            landlord.receipts.renewed(machine.name, wanted.lease, wanted.cap)  # the sweep goes by it
         if inputs["lease"] != state["lease"]:
-            if landlord.receipts.record(machine.name) is not None:
-                landlord.receipts.renewed(machine.name, wanted.lease.total)
             readiness.renew(machine.agent, token, wanted.lease)
         if inputs["workflows"] != state["workflows"]:
             prove = _prover(wanted, token, call)

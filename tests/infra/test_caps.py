@@ -1,16 +1,20 @@
 """What a phase may still spend, by the books in a real store."""
 
+import threading
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from infra.provider.caps import require_money
+from infra.provider.engine import Call
+from infra.provider.gpu_worker import Handler
 from infra.provider.wanted import WantedPhase
 from tests.doubles.s3_server import S3Server
 from videogen.errors import Stopped, StoreError
-from videogen.money import Receipt
+from videogen.money import Cap, Receipt
 from videogen.receipts import Receipts
 from videogen.rent_record import RentRecord
 
@@ -78,6 +82,27 @@ def test_machines_that_wait_for_their_bill_count(s3: S3Server, tmp_path: Path) -
     books.open(waits_for_its_bill("8.61", started=BEGAN - timedelta(hours=1)))
     with pytest.raises(Stopped, match=r"the month has cost \$9.02 so far, its cap is \$10"):
         require_money(wanted(s3), books, BEGAN)
+
+
+def test_a_new_cap_or_lease_is_in_the_books(s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An `up` that changes only the caps of a worker tells it whoever sweeps."""
+    monkeypatch.setenv("VIDEOGEN_STATE", str(tmp_path))
+    books = Receipts(tmp_path / "phase-a", s3.store())
+    record = waits_for_its_bill("0").model_copy(update={"unbilled": None, "cloud": "local"})
+    books.open(record)
+    keys = {"key": s3.access.key.reveal(), "secret": s3.access.secret.reveal()}
+    about = wanted(s3, cloud="local", gpus=[], access=keys).model_dump(mode="json", by_alias=True)
+    before = about | {"slot": "1", "access": keys, "workerAccess": keys}
+    machine = {
+        "name": record.machine, "gpu": "L40S", "dollars_per_hour": "1", "started": BEGAN.isoformat(), "url": "",
+        "agent": "", "log": "", "id": "x1", "place": "", "token": "t",
+    }  # fmt: skip
+    after = before | {"cap": {"run": 0.5, "month": 5}}
+    call = Call(print, print, threading.Event(), lambda _name, _undo: None)
+    Handler().update(before | machine, after, call)
+
+    (found,) = books.open_rents()
+    assert found == record.model_copy(update={"cap": Cap(run=Decimal("0.5"), month=Decimal(5))})
 
 
 def test_the_month_counts_with_all_stacks(s3: S3Server, tmp_path: Path) -> None:
