@@ -37,6 +37,7 @@ class Known:
     """False: it exited."""
     started: datetime
     dollars_per_hour: Decimal
+    """0 where its cloud does not say: on its way, or exited. Then its record's counts."""
     lease_minutes: float
     """As its cloud remembers it; 0, it does not. The record goes before, where a renewal is written down."""
     record: RentRecord | None
@@ -86,7 +87,7 @@ def _reasons(known: Known, now: datetime) -> Iterator[str]:
         yield "no stack knows it"
     if known.last_word and now - known.last_word[1] >= GRACE and not _lives_anew(known, known.last_word[1]):
         yield f"it wanted to end itself and could not: {known.last_word[0]}"
-    if known.dollars_per_hour > 0:
+    if known.dollars_per_hour or (known.record and known.record.dollars_per_hour):
         if known.store_answers and age >= boot and now - (known.heard or known.started + boot) >= SILENCE:
             yield f"silent for {_minutes(now - (known.heard or known.started))}"
         yield from _over_cap(known)

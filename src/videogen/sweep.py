@@ -369,7 +369,12 @@ class _Sweep:
         return self._cost(machine) if machine else so_far(rent, self.now)
 
     def _cost(self, machine: Machine) -> Decimal:
-        return cost(machine.dollars_per_hour, max(0.0, (self.now - machine.started).total_seconds()))
+        return cost(self._price(machine), max(0.0, (self.now - machine.started).total_seconds()))
+
+    def _price(self, machine: Machine) -> Decimal:
+        """What an hour costs; a cloud names no price for what is on its way or exited, but the record does."""
+        rent = self.rents.get(machine.name)
+        return machine.dollars_per_hour or (rent.dollars_per_hour if rent else Decimal(0))
 
     def _id(self, rent: RentRecord) -> str:
         """The cloud's own name, where the books or the stack's state have it."""
@@ -404,7 +409,7 @@ class _Sweep:
             machine.stack,
             machine.gpu,
             self._cost(machine),
-            machine.dollars_per_hour,
+            self._price(machine),
             fate,
             why,
         )

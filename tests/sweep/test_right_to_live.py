@@ -141,7 +141,16 @@ def test_a_machine_that_costs_nothing_may_be_silent() -> None:
     """Heartbeats and caps are for machines that bill."""
     spending = Spending(Decimal(1000), Decimal(1000))
 
-    assert after(50, replace(HEALTHY, dollars_per_hour=Decimal(0), heard=None, spending=spending)).lives
+    free = RECORD.model_copy(update={"dollars_per_hour": Decimal(0)})
+    assert after(50, replace(HEALTHY, dollars_per_hour=Decimal(0), record=free, heard=None, spending=spending)).lives
+
+
+def test_a_machine_without_a_price_bills_by_its_record() -> None:
+    """A cloud names no price for what is on its way; silence and caps count for it all the same."""
+    unpriced = replace(HEALTHY, dollars_per_hour=Decimal(0))
+
+    assert after(30, replace(unpriced, heard=None)).why == "silent for 30 min"
+    assert "cap of a run" in after(30, replace(unpriced, spending=Spending(Decimal(50), Decimal(10)))).why
 
 
 moments = st.floats(0, 300).map(lambda minutes: START + timedelta(minutes=minutes))

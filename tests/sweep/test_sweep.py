@@ -68,6 +68,17 @@ def test_the_cap_of_a_run_ends_its_machines(owner: Owner) -> None:
     assert "cap of a run" in receipt(owner, "phase-c-1-run").why
 
 
+def test_what_exited_counts_for_the_cap(owner: Owner) -> None:
+    """RunPod's list names no price for a machine that exited; it has cost all the same, by its record's price."""
+    owner.rented("phase-c-1-exited", 90, lease=300, run="r1", cap=10)
+    owner.rented("phase-c-2-lives", 90, lease=300, run="r1", cap=10)
+    _stop(owner, "phase-c-1-exited")
+    swept = owner.sweep(dry_run=True)
+
+    assert found(swept, "phase-c-1-exited").dollars > 6
+    assert "cap of a run" in found(swept, "phase-c-2-lives").why
+
+
 def test_a_dry_run_ends_nothing(owner: Owner) -> None:
     """It says what would be ended and closed; the cloud and the books are as before."""
     owner.rented("phase-c-1-lease", 63)
@@ -209,8 +220,8 @@ def test_a_renewed_lease_without_a_store(owner: Owner) -> None:
 
 def test_a_read_that_fails_is_not_silence(owner: Owner) -> None:
     """The books answer, but for one object of a healthy machine: its lease is known, and it is not taken for silent."""
-    owner.rented("phase-c-1-aa", 70, lease=60)
-    owner.books.renewed("phase-c-1-aa", 240)
+    record = owner.rented("phase-c-1-aa", 70, lease=60)
+    owner.books.open(record.model_copy(update={"lease_minutes": 240.0}))
     owner.store.put_bytes("outputs", last_word_key("phase-c-1-aa"), b"{")
     swept = owner.sweep()
 
@@ -251,6 +262,12 @@ def test_volumes_that_nobody_declares(owner: Owner) -> None:
 
     assert [(volume.name, int(volume.dollars_per_month)) for volume in swept.volumes] == [("left", 7)]
     assert swept.alarms == ()
+
+
+def _stop(owner: Owner, name: str) -> None:
+    headers = {"Authorization": f"Bearer {owner.fake.key}"}
+    url = f"{owner.fake.url}/pods/{owner.fake.pod(name).id}/action"
+    assert httpx.post(url, json={"action": "stop"}, headers=headers).status_code == 200
 
 
 def _volume(owner: Owner, name: str, body: dict[str, object]) -> str:
