@@ -95,10 +95,12 @@ class Ending:
     def _close(self, machine: Machine, record: RentRecord | None, found: _Cost, receipt: Receipt) -> None:
         """Writes the receipt; where only the bill can know, and is not there yet, the rent stays open for it."""
         bill = self._billed(machine) if receipt.dollars_per_hour and machine.id else None
-        whole = bill is not None and bill >= found.least - CENT
+        dearer = bill is not None and bill > found.dollars + CENT  # its price rose unseen, and only the bill knows when
+        young = self.pace.clock() - found.ended < BILL_SETTLED and (found.doubt is None or (dearer and bool(record)))
+        whole = bill is not None and bill >= found.least - CENT and not young
         if bill is not None and whole and (found.doubt != 0 or abs(bill - found.dollars) > _SAME):
             self.receipts.keep(_by_bill(receipt, bill))
-        elif record is None or not machine.id or (found.doubt is not None and found.doubt < CENT):
+        elif record is None or not machine.id or (found.doubt is not None and found.doubt < CENT and not dearer):
             self.receipts.keep(receipt)
         else:
             try:

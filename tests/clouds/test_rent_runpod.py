@@ -439,7 +439,7 @@ def test_an_end_closes_no_rent_of_what_it_never_saw(quick: Quick) -> None:
 
     assert not quick.renter.closed(rent)
     quick.fake.heal()
-    assert not quick.renter.closed(rent)  # only now ended: the bill knows what it cost before anybody saw its price
+    assert not quick.renter.closed(rent)  # it is ended now; what it cost before anybody saw its price, the bill knows
     assert_nothing_is_left(quick)
 
 
