@@ -56,7 +56,7 @@ class Ending:
 
         A machine that exited by itself is ended for good: it does nothing any more, and may still cost.
         """
-        known = self._with_id(known, self._record(known.name))
+        known = self._with_id(known, self._record(known.name)[0])
         found = self.cloud.get(known.name, known)
         if found is not None and found.state == "running":
             return found
@@ -67,10 +67,11 @@ class Ending:
         """Ends a machine, or finds it gone, and writes its receipt, once; returns what the cloud said of the end.
 
         Raises `CloudUnknown` when the machine is not proven gone; then there is no receipt. Neither is there one yet
-        where only a bill to come knows what it cost, nor for a machine of which nobody knows the cloud's own name and
-        that no list shows: it may be hidden or on its way, unless the caller has `proven` that it is not.
+        where only a bill to come knows what it cost, or only its record, which cannot be read; nor for a machine of
+        which nobody knows the cloud's own name and that no list shows: it may be hidden or on its way, unless the
+        caller has `proven` that it is not.
         """
-        record = self._record(known.name)
+        record, answers = self._record(known.name)
         known = self._with_id(known, record)
         ended = self.cloud.end(known.name, why=why, by=self.by, known=known)
         if ended is None and record and record.unbilled:
@@ -80,6 +81,8 @@ class Ending:
             return None
         found = self._seen(known, ended, record) if ended else self._gone(known, record)
         machine = ended.machine if ended else known
+        if machine.id and not (found.dollars_per_hour or answers):
+            return ended  # what has a name on a cloud is not free: its rent stays open until its record can be read
         self._close(machine, record, found, self._receipt(machine, record, found, why))
         return ended
 
@@ -181,11 +184,12 @@ class Ending:
         except StoreError:
             return known
 
-    def _record(self, name: str) -> RentRecord | None:
+    def _record(self, name: str) -> tuple[RentRecord | None, bool]:
+        """What was written down, and whether the books could be read: an end must not fail because they cannot."""
         try:
-            return self.receipts.record(name)
-        except StoreError:  # an end must not fail because the books cannot be read
-            return None
+            return self.receipts.record(name), True
+        except StoreError:
+            return None, False
 
     def _billed(self, machine: Machine) -> Decimal | None:
         try:
