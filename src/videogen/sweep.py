@@ -11,7 +11,7 @@ from typing import Literal
 
 from videogen.clouds import Cloud, Machine, Volume
 from videogen.errors import CloudError, StoreError, VideogenError
-from videogen.money import cost
+from videogen.money import Receipt, cost
 from videogen.pace import Pace
 from videogen.pulumi_stack import StackState
 from videogen.receipts import Receipts
@@ -125,6 +125,14 @@ def remembered(rent: RentRecord, cloud_id: str = "") -> Machine:
     )
 
 
+def _of(receipt: Receipt) -> Machine:
+    """The machine of a receipt, as its cloud's bill must know it."""
+    return Machine(
+        receipt.machine, receipt.cloud, receipt.stack, receipt.slot, receipt.phase, receipt.gpu,
+        receipt.dollars_per_hour, receipt.started, "exited", "", "", "", receipt.id, receipt.place,
+    )  # fmt: skip
+
+
 @dataclass(frozen=True)
 class _Written:
     """What the books say of a machine."""
@@ -154,7 +162,7 @@ class _Sweep:
         listed = self._listed()
         asked = listed is not None  # a cloud that gives no list is not asked for more of them
         volumes, strangers = (self._volumes(), self._strangers()) if asked else ((), ())
-        vouched = bool(listed) or bool(volumes) or bool(strangers) or (asked and self._bill_vouches())
+        vouched = bool(listed) or bool(volumes) or (asked and self._bill_vouches())
         self.machines = {machine.name: machine for machine in listed or ()}
         absent = [rent for name, rent in self.rents.items() if name not in self.machines]
         findings = [finding for rent in absent for finding in self._absent(rent, vouched)]
@@ -221,17 +229,13 @@ class _Sweep:
     def _bill_vouches(self) -> bool:
         """Whether the bill knows one of our latest machines: then the list is that of the account that rented them."""
         billed = [one for one in self.spent.receipts if one.cloud == self.place.kind and one.id and one.dollars]
-        for receipt in reversed(billed[-_LATEST:]):
-            machine = Machine(
-                receipt.machine, receipt.cloud, receipt.stack, receipt.slot, receipt.phase, receipt.gpu,
-                receipt.dollars_per_hour, receipt.started, "exited", "", "", "", receipt.id, receipt.place,
-            )  # fmt: skip
-            try:
-                if self.place.cloud.billed(machine) is not None:
-                    return True
-            except CloudError:
-                return False
-        return False
+        return any(self._is_billed(_of(receipt)) for receipt in reversed(billed[-_LATEST:]))
+
+    def _is_billed(self, machine: Machine) -> bool:
+        try:
+            return self.place.cloud.billed(machine) is not None
+        except CloudError:
+            return False
 
     def _rented_before(self) -> bool:
         """Whether anything was ever rented here; who never rented has nothing to lose."""
@@ -254,13 +258,33 @@ class _Sweep:
         elif (heard := self._heard(rent.machine)) and self.now - heard < ALIVE:
             self._alarm(f"{rent.machine} says that it lives, and the cloud does not know it")
             yield self._rent(rent, "open", "it says that it lives")
-        elif not (vouched or known.id):
+        elif not (vouched or self._vouched_alone(rent, known)):
             self._alarm(f"whether {rent.machine} lives is not known: the list is empty, and nothing of ours vouches")
             yield self._rent(rent, "open", "the list of machines is not to be believed")
         elif self.dry_run:
             yield self._rent(rent, "to be closed", "proven gone")
         else:
             yield self._closed(rent, known)
+
+    def _vouched_alone(self, rent: RentRecord, known: Machine) -> bool:
+        """Whether it is proven by itself that a machine is gone: a key of another account finds nothing of ours either.
+
+        What costs nothing is on this machine. What waits for its bill was proven gone before. What asked for its end,
+        and said no more, is gone where the cloud does not know it. Whose bill this key sees is on the key's account.
+        """
+        return (
+            not rent.dollars_per_hour
+            or rent.unbilled is not None
+            or self._said_its_last(rent.machine)
+            or self._is_billed(known)
+        )
+
+    def _said_its_last(self, name: str) -> bool:
+        try:
+            word, heard = self.place.books.last_word(name), self.place.books.heartbeat(name)
+        except StoreError:
+            return False
+        return word is not None and not word[0].refused and (heard is None or heard - word[1] < ALIVE)
 
     def _closed(self, rent: RentRecord, known: Machine) -> Finding:
         try:

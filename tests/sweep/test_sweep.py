@@ -6,13 +6,17 @@ import threading
 import httpx
 import pytest
 
+from tests.doubles.runpod import Clock, fake_runpod
 from tests.sweep.conftest import Owner, age, fates, found
 from videogen import tag
+from videogen.clouds.runpod import RunpodCloud
 from videogen.errors import VideogenError
 from videogen.money import Receipt
 from videogen.pulumi_stack import StackState
 from videogen.rent import Renter
 from videogen.rent_record import LastWord
+from videogen.runpod_api import RunpodApi
+from videogen.secret import Secret
 from videogen.store import last_word_key, receipt_key
 
 
@@ -72,7 +76,7 @@ def test_what_exited_counts_for_the_cap(owner: Owner) -> None:
     """RunPod's list names no price for a machine that exited; it has cost all the same, by its record's price."""
     owner.rented("phase-c-1-exited", 90, lease=300, run="r1", cap=10)
     owner.rented("phase-c-2-lives", 90, lease=300, run="r1", cap=10)
-    _stop(owner, "phase-c-1-exited")
+    _act(owner, "phase-c-1-exited", "stop")
     swept = owner.sweep(dry_run=True)
 
     assert found(swept, "phase-c-1-exited").dollars > 6
@@ -126,6 +130,41 @@ def test_an_empty_list_is_not_believed(owner: Owner) -> None:
     assert not owner.s3.file("outputs", receipt_key("phase-c-1-dark")).exists()
     owner.fake.heal()
     assert fates(owner.sweep()) == {"phase-c-1-dark": "ended"}
+
+
+def test_a_key_of_another_account_proves_nothing(owner: Owner) -> None:
+    """There no list shows our machine and its id is not found; that others rent there too vouches for nothing."""
+    owner.rented("phase-c-1-hung", 30)
+    owner.beat("phase-c-1-hung", 12)
+    with fake_runpod(clock=Clock()) as other:
+        other.plant("videogen-00000000-other-1-aa")
+        api = RunpodApi(other.url, Secret(other.key), patience_seconds=1)
+        right, owner.cloud = owner.cloud, RunpodCloud(api, owner.s3.place)
+        swept = owner.sweep()
+
+    assert fates(swept) == {"phase-c-1-hung": "open"}
+    assert "nothing of ours vouches" in swept.alarms[0]
+    assert len(owner.books.open_rents()) == 1
+    owner.cloud = right
+    assert fates(owner.sweep()) == {"phase-c-1-hung": "ended"}
+
+
+@pytest.mark.parametrize("proof", ["bill", "last word"])
+def test_the_first_machine_of_all_may_vanish(owner: Owner, proof: str) -> None:
+    """Nothing else of ours vouches yet: the bill for its own id does, or that it asked for its end; no alarm."""
+    record = owner.rented("phase-c-1-gone", 40, pod=proof == "bill")
+    if proof == "bill":
+        _act(owner, "phase-c-1-gone", "terminate")
+    else:
+        owner.books.open(record.model_copy(update={"id": "abcdefghijklmn"}))
+        word = LastWord(machine="phase-c-1-gone", why="idle for 15 minutes", code=0, lived_seconds=9)
+        owner.store.put_bytes("outputs", last_word_key("phase-c-1-gone"), word.model_dump_json(by_alias=True).encode())
+        age(owner.s3.file("outputs", last_word_key("phase-c-1-gone")), 20)
+    owner.beat("phase-c-1-gone", 20)
+    swept = owner.sweep()
+
+    assert swept.alarms == ()
+    assert found(swept, "phase-c-1-gone").why.startswith("proven gone")
 
 
 def test_the_bill_vouches_for_an_empty_list(owner: Owner) -> None:
@@ -264,10 +303,10 @@ def test_volumes_that_nobody_declares(owner: Owner) -> None:
     assert swept.alarms == ()
 
 
-def _stop(owner: Owner, name: str) -> None:
+def _act(owner: Owner, name: str, action: str) -> None:
     headers = {"Authorization": f"Bearer {owner.fake.key}"}
     url = f"{owner.fake.url}/pods/{owner.fake.pod(name).id}/action"
-    assert httpx.post(url, json={"action": "stop"}, headers=headers).status_code == 200
+    assert httpx.post(url, json={"action": action}, headers=headers).is_success
 
 
 def _volume(owner: Owner, name: str, body: dict[str, object]) -> str:
