@@ -45,11 +45,15 @@ class Owner:
         *,
         pod: bool = True,
         known: bool = True,
+        named: bool = False,
         lease: float = 60,
         run: str = "",
         cap: int = 50,
     ) -> RentRecord:
-        """A rent of so many minutes ago, with its pod and a heartbeat of just now."""
+        """A rent of so many minutes ago, with its pod and a heartbeat of just now.
+
+        `known`: to its stack's state. `named`: its id is in the books though the stack does not know it.
+        """
         record = RentRecord(
             machine=name,
             cloud="runpod",
@@ -69,6 +73,9 @@ class Owner:
         made = self.planted(tag.tagged(record.owner, name), name, minutes, lease) if pod else ""
         if pod:
             self.beat(name)
+        if made and (known or named):
+            record = record.model_copy(update={"id": made, "dollars_per_hour": Decimal("3.99")})
+            self.books.open(record)
         if known and isinstance(self.state, StackState):
             self.state = StackState({**self.state.workers, name: {"id": made}}, self.state.ids)
         return record
