@@ -58,6 +58,7 @@ def places(
     """
     made = Places()
     known: dict[tuple[str, str], tuple[Place, list[str]]] = {}
+    unknown: dict[str, str] = {}
     for name in stacks:
         wanted = declared.read(name)
         for kind in dict.fromkeys((*([wanted.cloud] if wanted.cloud != declared.NONE else []), *clouds)):
@@ -68,12 +69,32 @@ def places(
                     known[kind, owner] = _place(kind, name, outputs, choose), []
                 known[kind, owner][1].extend({name, wanted.foundation_stack} - {declared.NONE})
             except VideogenError as error:
-                if every and (why := _unused(name, store)):
-                    made.left_out.append(f"{kind} ({name}): not looked at: {_said(error)}; {why}")
-                else:
+                why = _unused(name, store) if every else None
+                if why is None:
                     made.alarms.append(f"{kind} ({name}): cannot be looked at: {_said(error)}")
+                    continue
+                made.left_out.append(f"{kind} ({name}): not looked at: {_said(error)}; {why}")
+                unknown[kind] = name
+    for kind, name in unknown.items():
+        if kind not in {kind for kind, _ in known}:  # else its machines are told, as ours or as strangers
+            made.alarms.extend(f"{kind}: {words}" for words in anybodys(kind, name, choose))
     made.found = [(place, tuple(sorted(set(names)))) for place, names in known.values()]
     return made
+
+
+def anybodys(kind: str, name: str, choose: Choose) -> tuple[str, ...]:
+    """What is wrong where nobody knows whose machines are looked for: a sentence each for those of any video-gen.
+
+    Nothing where the cloud cannot be asked for want of a key: then nothing can have been rented from here either.
+    """
+    try:
+        cloud = choose(kind, name, NOWHERE.store)
+    except VideogenError:
+        return ()
+    try:
+        return tuple(f"it lives, and nothing here knows whose it is: {one}" for one in cloud.strangers())
+    except VideogenError as error:
+        return (f"which machines live is not known: {error.message}",)
 
 
 def _place(kind: str, name: str, outputs: StoreOutputs, choose: Choose) -> Place:
