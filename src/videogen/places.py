@@ -82,19 +82,26 @@ def places(
     return made
 
 
-def anybodys(kind: str, name: str, choose: Choose) -> tuple[str, ...]:
+def anybodys(kind: str, name: str, choose: Choose, *, only: str = "") -> tuple[str, ...]:
     """What is wrong where nobody knows whose machines are looked for: a sentence each for those of any video-gen.
 
-    Nothing where the cloud cannot be asked for want of a key: then nothing can have been rented from here either.
+    `only`: of a stack of that name. Nothing where the cloud cannot be asked for want of a key: then nothing can have
+    been rented from here either.
     """
     try:
         cloud = choose(kind, name, NOWHERE.store)
     except VideogenError:
         return ()
     try:
-        return tuple(f"it lives, and nothing here knows whose it is: {one}" for one in cloud.strangers())
+        found = [one for one in cloud.strangers() if not only or _stack_on(one).startswith(f"{only}-")]
+        return tuple(f"it lives, and nothing here knows whose it is: {one}" for one in found)
     except VideogenError as error:
         return (f"which machines live is not known: {error.message}",)
+
+
+def _stack_on(stranger: str) -> str:
+    """What begins with a machine's own name, which begins with its stack's."""
+    return stranger.removeprefix(tag.PREFIX).partition("-")[2]
 
 
 def _place(kind: str, name: str, outputs: StoreOutputs, choose: Choose) -> Place:

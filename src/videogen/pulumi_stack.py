@@ -77,6 +77,18 @@ def left_locked(said: str) -> bool:
     return found is not None and found[2] == socket.gethostname() and not Path(f"/proc/{found[3]}").exists()
 
 
+def living_here(said: str) -> int | None:
+    """The process of a Pulumi that holds the lock that Pulumi complains about, and runs on this machine."""
+    found = _LOCKED.search(said)
+    if found is None or found[2] != socket.gethostname():
+        return None
+    try:
+        words = Path(f"/proc/{found[3]}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return None
+    return int(found[3]) if any(Path(os.fsdecode(word)).name == "pulumi" for word in words[:2]) else None
+
+
 class Update:
     """`pulumi up` or `pulumi destroy` that was started, in a session of its own: no terminal's Ctrl-C reaches it."""
 
