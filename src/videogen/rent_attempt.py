@@ -56,6 +56,8 @@ class RentAttempt(Generic[Proof]):
     say: Say
     again: Callable[[], None] = lambda: None
     """Asked before each machine after the first; raises `Stopped` where a cap does not bear one more."""
+    backend: str = ""
+    """In whose state the machine will stand; see `videogen.pulumi_backend`."""
     created: int = 0
     waited: float = 0.0
     tried: set[tuple[str, str | None]] = field(default_factory=set)
@@ -218,12 +220,14 @@ class RentAttempt(Generic[Proof]):
         record = RentRecord(
             machine=self._unused() or f"{spec.stack}-{spec.slot}-{secrets.token_hex(4)}",
             cloud=self.ending.cloud.name,
+            account=self.ending.cloud.account,
             owner=tag.owner(spec.store),
             stack=spec.stack,
             slot=spec.slot,
             phase=spec.phase,
             run=spec.run,
             batch=spec.batch,
+            backend=self.backend,
             gpu=candidate.gpu,
             place=candidate.place or "",
             dollars_per_hour=candidate.ceiling,

@@ -19,6 +19,8 @@ class RentRecord(Schema):
     machine: str
     """The machine that is about to be created; unique among all ever rented."""
     cloud: str
+    account: str = ""
+    """By which key it was rented, as a word that tells nothing of it; empty: not known, or there is but one."""
     owner: str
     stack: str
     slot: str
@@ -27,6 +29,8 @@ class RentRecord(Schema):
     """The run of `videogen run` that rents it; empty for a plain `pulumi up`."""
     batch: str = ""
     """The batch of that run."""
+    backend: str = ""
+    """Which Pulumi backend has the stack's state: only there it is known what is left behind; empty: not known."""
     id: str = ""
     """The cloud's own name for the machine; empty before it is there, and where that is `machine`."""
     gpu: str

@@ -1,5 +1,6 @@
 """Renting from a RunPod that misbehaves: one worker or none, nothing left behind, and receipts that equal its bill."""
 
+import dataclasses
 import errno
 import threading
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from videogen.gpu import Offer
 from videogen.lease import RentTerms
 from videogen.money import Cap
 from videogen.receipts import Receipts
+from videogen.rent import Renter
 from videogen.rent_record import Heartbeat, RentRecord
 from videogen.store import heartbeat_key
 
@@ -526,6 +528,26 @@ def test_an_attempt_that_died_is_found_though_lists_are_empty(quick: Quick) -> N
 
     assert [pod.id for pod in quick.fake.alive()] == [machine.id]
     assert quick.receipts[left.name].why == "left behind by an attempt that died"
+
+
+def test_what_another_backend_has_rented_is_not_left_behind(quick: Quick) -> None:
+    """Two places of state that share a bucket: the second is refused, and the first one's machine lives on."""
+    first, second = (dataclasses.replace(quick.renter, backend=name) for name in ("aaaaaaaa", "bbbbbbbb"))
+
+    def rent(renter: Renter) -> Machine:
+        return renter.rent(quick.spec, lambda _machine, _alive: "ready", quick.cancelled, quick.said.append)[0]
+
+    machine = rent(first)
+    with pytest.raises(VideogenError, match=rf"{machine.name} was rented through another Pulumi backend \(aaaaaaaa"):
+        rent(second)
+    assert [pod.id for pod in quick.fake.alive()] == [machine.id]
+    again = rent(first)
+    assert list(quick.receipts) == [machine.name]
+
+    quick.fake.fault("empty-list")
+    other = rent(second)
+    assert {pod.id for pod in quick.fake.alive()} == {again.id, other.id}
+    assert [rent.backend for rent in quick.books.open_rents()] == ["aaaaaaaa", "bbbbbbbb"]
 
 
 def test_strangers_stay(quick: Quick) -> None:
