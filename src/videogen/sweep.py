@@ -19,7 +19,7 @@ from videogen.rent import Renter
 from videogen.rent_record import RentRecord
 from videogen.right_to_live import Known, Spending, right_to_live
 from videogen.spending import Spent, so_far
-from videogen.store import Store, receipt_key
+from videogen.store import Store, receipt_key, rent_record_key
 
 BY = "sweeper"
 _LATEST = 3
@@ -253,7 +253,7 @@ class _Sweep:
         if found is not None:
             self._alarm(f"{rent.machine} lives, and the list of machines does not show it")
             self.machines[found.name] = found
-        elif self.now - rent.rented < UNDER_WAY:
+        elif self.now - self._written(rent) < UNDER_WAY:
             yield self._rent(rent, "open", "just written down: its machine may be on its way")
         elif (heard := self._heard(rent.machine)) and self.now - heard < ALIVE:
             self._alarm(f"{rent.machine} says that it lives, and the cloud does not know it")
@@ -265,6 +265,18 @@ class _Sweep:
             yield self._rent(rent, "to be closed", "proven gone")
         else:
             yield self._closed(rent, known)
+
+    def _written(self, rent: RentRecord) -> datetime:
+        """When it was written down, by the store's clock: who rented may have a wrong one.
+
+        Once its machine was there it is rewritten now and then, and its own word counts.
+        """
+        store = self.place.store if not rent.id else None
+        try:
+            found = store.head(store.outputs, rent_record_key(rent.machine)) if store else None
+        except StoreError:
+            return self.now  # unknown is just now
+        return (found.modified if found else None) or rent.rented
 
     def _vouched_alone(self, rent: RentRecord, known: Machine) -> bool:
         """Whether it is proven by itself that a machine is gone: a key of another account finds nothing of ours either.
@@ -320,10 +332,12 @@ class _Sweep:
         if self.dry_run:
             return self._machine(machine, "to be ended", right.why)
         try:
-            self._landlord().end(machine, right.why)
+            ended = self._landlord().end(machine, right.why)
         except VideogenError as error:
             self._alarm(f"{machine.name} has no right to live ({right.why}) and is not ended: {error.message}")
             return self._machine(machine, "not ended", f"{right.why}; {error.message}")
+        if ended and written.receipt:  # one that was ended meanwhile has its receipt rightly
+            self._alarm(f"{machine.name} had a receipt and lived: it has cost more than its receipt says")
         return self._machine(machine, "ended", right.why)
 
     def _landlord(self) -> Renter:

@@ -19,7 +19,7 @@ from videogen.receipts import Receipts
 from videogen.rent_record import Heartbeat, RentRecord
 from videogen.runpod_api import RunpodApi
 from videogen.secret import Secret
-from videogen.store import Store, heartbeat_key
+from videogen.store import Store, heartbeat_key, rent_record_key
 from videogen.sweep import Finding, Place, Swept, sweep
 
 STACK = "phase-c"
@@ -70,6 +70,7 @@ class Owner:
             cap=Cap(run=Decimal(cap), month=Decimal(100)),
         )
         self.books.open(record)
+        age(self.s3.file("outputs", rent_record_key(name)), minutes)
         made = self.planted(tag.tagged(record.owner, name), name, minutes, lease) if pod else ""
         if pod:
             self.beat(name)

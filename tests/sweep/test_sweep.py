@@ -17,7 +17,7 @@ from videogen.rent import Renter
 from videogen.rent_record import LastWord
 from videogen.runpod_api import RunpodApi
 from videogen.secret import Secret
-from videogen.store import last_word_key, receipt_key
+from videogen.store import last_word_key, receipt_key, rent_record_key
 
 
 def receipt(owner: Owner, name: str) -> Receipt:
@@ -115,6 +115,28 @@ def test_a_rent_of_just_now_is_under_way(owner: Owner) -> None:
     swept = owner.sweep()
 
     assert (fates(swept), swept.alarms) == ({"phase-c-1-new": "open"}, ())
+
+
+def test_under_way_is_by_the_clock_of_the_store(owner: Owner) -> None:
+    """Who rents has a clock that is an hour slow, or fast: what was written down just now may be on its way."""
+    owner.rented("phase-c-9-good", 30)
+    owner.rented("phase-c-1-slow", 60, pod=False)
+    owner.rented("phase-c-2-fast", -60, pod=False)
+    age(owner.s3.file("outputs", rent_record_key("phase-c-1-slow")), 2)
+    age(owner.s3.file("outputs", rent_record_key("phase-c-2-fast")), 30)
+
+    assert fates(owner.sweep()) == {"phase-c-9-good": "lives", "phase-c-1-slow": "open", "phase-c-2-fast": "closed"}
+
+
+def test_a_machine_with_a_receipt_that_lives(owner: Owner) -> None:
+    """It is ended; that its receipt says too little, for ever, is an alarm."""
+    record = owner.rented("phase-c-1-aa", 30)
+    Renter(owner.cloud, owner.books, by="pulumi").ending.nothing_came_of(record, "found gone")
+    swept = owner.sweep()
+
+    assert fates(swept) == {"phase-c-1-aa": "ended"}
+    assert "had a receipt and lived" in swept.alarms[0]
+    assert owner.alive() == []
 
 
 def test_an_empty_list_is_not_believed(owner: Owner) -> None:
