@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Literal
 
 from videogen.clouds import Cloud, Ended, Machine
-from videogen.errors import CloudError, StoreError
+from videogen.errors import CloudError, CloudUnknown, StoreError
 from videogen.money import CENT, Receipt, cost
 from videogen.pace import Pace
 from videogen.receipts import Receipts
@@ -26,6 +26,8 @@ BILL_SETTLED = timedelta(hours=2)
 """So long after an end the bill has all of it: clouds count by the hour."""
 BILL_PATIENCE = timedelta(days=1)
 """So long a receipt waits for a bill."""
+ALIVE = timedelta(minutes=3)
+"""A worker that said so recently that it lives is not gone, whatever a cloud says of it."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,8 @@ class Ending:
     def end(self, known: Machine, why: str, *, proven: bool = False) -> Ended | None:
         """Ends a machine, or finds it gone, and writes its receipt, once; returns what the cloud said of the end.
 
-        Raises `CloudUnknown` when the machine is not proven gone; then there is no receipt. Neither is there one yet
+        Raises `CloudUnknown` when the machine is not proven gone, which another account than that which rented it
+        cannot do; then there is no receipt. Neither is there one yet
         where only a bill to come knows what it cost, or only its record, which cannot be read; nor for a machine of
         which nobody knows the cloud's own name and that no list shows: it may be hidden or on its way, unless the
         caller has `proven` that it is not.
@@ -77,7 +80,9 @@ class Ending:
         if ended is None and record and record.unbilled:
             self._ask_again(known, record.unbilled)
             return None
-        if ended is None and not (proven or known.id or not known.dollars_per_hour):
+        if ended is None and not proven and known.id:
+            self._require_right_account(known, record)
+        elif ended is None and not proven and known.dollars_per_hour:
             return None
         found = self._seen(known, ended, record) if ended else self._gone(known, record)
         machine = ended.machine if ended else known
@@ -94,6 +99,30 @@ class Ending:
         )  # fmt: skip
         free = _Cost(record.rented, record.dollars_per_hour, Decimal(0), "ended")
         self.receipts.keep(self._receipt(machine, record, free, why))
+
+    def _require_right_account(self, known: Machine, record: RentRecord | None) -> None:
+        """Raises `CloudUnknown` unless the account that is asked is that of the machine: any other knows none of it.
+
+        The key that rented it is believed, and an account whose bill names it. So is a worker's last word. Else there
+        must be something of ours, and the worker silent.
+        """
+        if record and record.account and record.account == self.cloud.account:
+            return
+        word, heard = self._last_word(known.name), self._heard(known.name)
+        if word and (heard is None or heard - word < ALIVE):
+            return
+        if self._billed(known) is not None:
+            return
+        if heard and self.pace.clock() - heard < ALIVE:
+            reason = "and it said just now that it lives"
+        elif self.cloud.machines() or self.cloud.volumes():
+            return
+        else:
+            reason = "and nothing of ours vouches that it is asked on the account that rented it"
+        raise CloudUnknown(
+            f"{self.cloud.name} does not know {known.name} ({known.id}), {reason}",
+            "whose key is RUNPOD_API_KEY? on the right account its bill will name it; then the same again",
+        )
 
     def _close(self, machine: Machine, record: RentRecord | None, found: _Cost, receipt: Receipt) -> None:
         """Writes the receipt; where only the bill can know, and is not there yet, the rent stays open for it."""

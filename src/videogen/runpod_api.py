@@ -3,6 +3,7 @@
 https://docs.runpod.io/api-reference-v2/overview
 """
 
+import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -78,6 +79,8 @@ class RunpodApi:
         patience_seconds: float = 60.0,
     ) -> None:
         self.url = url.rstrip("/")
+        self.account = hashlib.sha256(key.reveal().encode()).hexdigest()[:8]
+        """Names the key, which is of one account for ever; tells nothing of the key."""
         self._key = key
         self._pace = pace or Pace()
         self._patience = patience_seconds

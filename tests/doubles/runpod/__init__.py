@@ -27,7 +27,8 @@ network volume's folder. `VIDEOGEN_RUNPOD_PROXY` leads to them, WebSockets too: 
 
 The account. `fake.alive()` what costs now · `fake.pod(part of a name)` also ended ones, with `.id .key .env .ended` ·
 `fake.calls` what was asked · `fake.stock(gpu, free, place)` · `fake.price(gpu, secure)` · `fake.balance(dollars)` (402) ·
-`fake.plant(name, env)` somebody else's pod · `fake.paged(size)` lists with cursors · `fake.quota(minute=60)` (429).
+`fake.plant(name, env)` somebody else's pod · `fake.paged(size)` lists with cursors · `fake.quota(minute=60)` (429) ·
+`fake.another_account()` a key that sees nothing of this one.
 GPUs and data centers: `catalog.py`. A pod's key (`fake.pod(...).key`) may stop and terminate its own pod, nothing else.
 
 Faults: `fake.fault(kind, …)`, `fake.heal()`. Scope, all optional: `gpu`, `place`, `name` (part of the pod's name),
