@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Literal
 
+from videogen import pulumi_backend
 from videogen.clouds import Cloud, Machine, Volume
 from videogen.errors import CloudError, StoreError, VideogenError
 from videogen.money import Receipt, cost
@@ -311,7 +312,7 @@ class _Sweep:
 
     def _judged(self, machine: Machine) -> Finding:
         written = self._books_on(machine.name)
-        in_state = self._in_state(machine)
+        in_state = self._in_state(machine, written)
         known = Known(
             running=machine.state == "running",
             started=machine.started,
@@ -372,7 +373,7 @@ class _Sweep:
         except StoreError:
             return self.now  # unknown is not gone
 
-    def _in_state(self, machine: Machine) -> bool | None:
+    def _in_state(self, machine: Machine, written: _Written) -> bool | None:
         try:
             state = self.states(machine.stack)
         except VideogenError as error:
@@ -381,7 +382,15 @@ class _Sweep:
         if state is None:
             self._alarm(f"{machine.name} belongs to stack {machine.stack}, of which the Pulumi here knows nothing")
             return None
-        return machine.name in state.workers
+        if machine.name in state.workers:
+            return True
+        if written.record is None and not written.whole and machine.dollars_per_hour:
+            return None  # who rented it is in the books, which are not to be read
+        if written.record and not pulumi_backend.same(written.record.backend, state.backend):
+            backend = written.record.backend
+            self._alarm(f"{machine.name} was rented through another Pulumi backend ({backend}), which knows more of it")
+            return None
+        return False
 
     def _declared_minutes(self, machine: Machine) -> float:
         """The lease of a machine that its stack's state has; 0 where an old state does not say it."""
