@@ -22,7 +22,7 @@ from videogen.receipts import Receipts
 from videogen.rent import Renter
 from videogen.rent_record import RentRecord
 from videogen.renting import Renting
-from videogen.run_order import RunOrder, open_jobs
+from videogen.run_order import ENVIRONMENT_LEFT, RunOrder, open_jobs
 from videogen.secret import Secret
 from videogen.stack_outputs import Worker
 from videogen.stops import Stops
@@ -99,7 +99,8 @@ class _Run:
         log = self.state / "runs" / f"{order.id}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         left = self._left()
-        renting = Renting(order.stack, log, order.environment, self.stops, self.say, owed=bool(left))
+        environment = order.environment | {ENVIRONMENT_LEFT: " ".join(left.workers if left else ())}
+        renting = Renting(order.stack, log, environment, self.stops, self.say, owed=bool(left))
         wanted = open_jobs(order.plan, self.state / "ledger.sqlite", self._in_bucket())
         result: Result | None = None
         error: VideogenError | None = None

@@ -13,7 +13,7 @@ from infra.provider.engine import Call
 from infra.provider.gpu_worker import Handler
 from infra.provider.wanted import WantedPhase
 from tests.doubles.s3_server import S3Server
-from videogen.errors import Stopped, StoreError
+from videogen.errors import Stopped, StoreError, VideogenError
 from videogen.money import Cap, Receipt
 from videogen.receipts import Receipts
 from videogen.rent_record import RentRecord
@@ -85,7 +85,7 @@ def test_machines_that_wait_for_their_bill_count(s3: S3Server, tmp_path: Path) -
 
 
 def test_a_new_cap_or_lease_is_in_the_books(s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An `up` that changes only the caps of a worker tells it whoever sweeps."""
+    """An `up` that changes only a worker's caps tells it whoever sweeps; a run does so only where it goes on with it."""
     monkeypatch.setenv("VIDEOGEN_STATE", str(tmp_path))
     books = Receipts(tmp_path / "phase-a", s3.store())
     record = waits_for_its_bill("0").model_copy(update={"unbilled": None, "cloud": "local"})
@@ -99,6 +99,11 @@ def test_a_new_cap_or_lease_is_in_the_books(s3: S3Server, tmp_path: Path, monkey
     }  # fmt: skip
     after = before | {"cap": {"run": 0.5, "month": 5}}
     call = Call(print, print, threading.Event(), lambda _name, _undo: None)
+    monkeypatch.setenv("VIDEOGEN_RUN", "mine")
+    with pytest.raises(VideogenError, match="was rented by a plain `up` meanwhile"):
+        Handler().update(before | machine, after, call)
+    assert books.open_rents() == [record]
+    monkeypatch.setenv("VIDEOGEN_RUN_LEFT", f"phase-a-9-zz {record.machine}")
     Handler().update(before | machine, after, call)
 
     (found,) = books.open_rents()
