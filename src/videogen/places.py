@@ -2,14 +2,14 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 from videogen import declared, project, pulumi_stack, stack, store_settings, tag
 from videogen.clouds import Cloud
 from videogen.errors import InputError, StoreError, ToolMissing, VideogenError
 from videogen.pulumi_stack import StackState
-from videogen.receipts import Receipts
+from videogen.receipts import FOLDER, Receipts
 from videogen.secret import Secret
 from videogen.stack_outputs import Store as StorePlace
 from videogen.stack_outputs import StoreAccess, StoreOutputs
@@ -67,7 +67,7 @@ def places(
                 owner = name if kind == LOCAL else tag.owner(outputs.store)
                 if (kind, owner) not in known:
                     known[kind, owner] = _place(kind, name, outputs, choose), []
-                known[kind, owner][1].extend({name, wanted.foundation_stack} - {declared.NONE})
+                known[kind, owner][1].extend(one for one in (name, wanted.foundation_stack) if one != declared.NONE)
             except VideogenError as error:
                 why = _unused(name, store) if every else None
                 if why is None:
@@ -78,7 +78,7 @@ def places(
     for kind, name in unknown.items():
         if kind not in {kind for kind, _ in known}:  # else its machines are told, as ours or as strangers
             made.alarms.extend(f"{kind}: {words}" for words in anybodys(kind, name, choose))
-    made.found = [(place, tuple(sorted(set(names)))) for place, names in known.values()]
+    made.found = [(_with_others(place, names), tuple(sorted(set(names)))) for place, names in known.values()]
     return made
 
 
@@ -110,6 +110,14 @@ def _place(kind: str, name: str, outputs: StoreOutputs, choose: Choose) -> Place
     shown = f"{kind} ({name})" if kind == LOCAL else kind
     books = Receipts(project.state(name), store)
     return Place(shown, cloud, kind, books, None if outputs is NOWHERE else store, whole=kind != LOCAL)
+
+
+def _with_others(place: Place, names: list[str]) -> Place:
+    """With the books of every stack that keeps them in a folder of its own."""
+    if place.store is None or not place.whole:
+        return place
+    others = sorted({name for name in names if (project.state(name) / FOLDER).is_dir()} - {names[0]})
+    return replace(place, others=tuple(Receipts(project.state(name), place.store) for name in others))
 
 
 def client(outputs: StoreOutputs) -> Store:

@@ -52,6 +52,8 @@ class Place:
     """Nothing where it is known that there is none: a foundation on this machine that is down."""
     whole: bool = True
     """Whether it has the machines of all stacks of the owner."""
+    others: tuple[Receipts, ...] = ()
+    """Those of the owner's other stacks on this machine: what waits in their folders must get into the bucket too."""
 
 
 Fate = Literal["lives", "ended", "to be ended", "not ended", "closed", "to be closed", "open"]
@@ -158,6 +160,7 @@ class _Sweep:
 
     def swept(self) -> Swept:
         self.now = self._now()
+        self._waiting()  # first, for the books count only what waits in one stack's folder
         self.spent = self._spent()
         self.rents = {rent.machine: rent for rent in self.spent.open_rents if self._here(rent)}
         listed = self._listed()
@@ -170,10 +173,15 @@ class _Sweep:
         if asked and not vouched and not absent and self._rented_before():
             self._alarm("the list of machines is empty, and nothing else of ours vouches that it is complete")
         findings += [self._judged(machine) for machine in self.machines.values()]
-        waiting = self.place.books.send() if self.place.store and not self.dry_run else ()
-        if waiting:
-            self._alarm(f"{len(waiting)} receipts of this machine are not in the bucket")
+        if waiting := self._waiting():
+            self._alarm(f"{waiting} receipts of this machine are not in the bucket")
         return Swept(tuple(findings), tuple(self._unattached(volumes)), strangers, tuple(self.alarms))
+
+    def _waiting(self) -> int:
+        """How many receipts of this machine the store did not take, now that it was asked again."""
+        if self.place.store is None or self.dry_run:
+            return 0
+        return sum(len(books.send()) for books in (self.place.books, *self.place.others))
 
     def _here(self, rent: RentRecord) -> bool:
         """Whether its machine would be at this place; this machine's cloud knows one stack at a time."""
@@ -239,8 +247,8 @@ class _Sweep:
             return False
 
     def _rented_before(self) -> bool:
-        """Whether anything was ever rented here; who never rented has nothing to lose."""
-        return any(receipt.cloud == self.place.kind for receipt in self.spent.receipts)
+        """Whether anything that costs was ever rented here; who never did has nothing to lose."""
+        return any(receipt.cloud == self.place.kind and receipt.dollars for receipt in self.spent.receipts)
 
     def _absent(self, rent: RentRecord, vouched: bool) -> Iterator[Finding]:
         """A rent that nobody closed, and whose machine the list does not show: it is asked for by its own name."""
@@ -282,11 +290,13 @@ class _Sweep:
     def _vouched_alone(self, rent: RentRecord, known: Machine) -> bool:
         """Whether it is proven by itself that a machine is gone: a key of another account finds nothing of ours either.
 
-        What costs nothing is on this machine. What waits for its bill was proven gone before. What asked for its end,
-        and said no more, is gone where the cloud does not know it. Whose bill this key sees is on the key's account.
+        What costs nothing is on this machine. The key that rented it is on its account, and knows its id. What waits
+        for its bill was proven gone before. What asked for its end, and said no more, is gone where the cloud does not
+        know it. Whose bill this key sees is on the key's account.
         """
         return (
             not rent.dollars_per_hour
+            or bool(known.id and rent.account and rent.account == self.place.cloud.account)
             or rent.unbilled is not None
             or self._said_its_last(rent.machine)
             or self._is_billed(known)

@@ -36,6 +36,7 @@ class Owner:
     store: Store
     cloud: RunpodCloud
     books: Receipts
+    others: tuple[Receipts, ...] = ()
     state: StackState | Exception | None = field(default_factory=lambda: StackState({}, frozenset()))
 
     def rented(
@@ -98,7 +99,7 @@ class Owner:
 
     def sweep(self, *, dry_run: bool = False) -> Swept:
         """What a sweep finds and does."""
-        place = Place("runpod", self.cloud, "runpod", self.books, self.store)
+        place = Place("runpod", self.cloud, "runpod", self.books, self.store, others=self.others)
         return sweep(place, (STACK,), self.known, dry_run=dry_run)
 
     def known(self, stack: str) -> StackState | None:

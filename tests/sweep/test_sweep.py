@@ -200,6 +200,16 @@ def test_the_bill_vouches_for_an_empty_list(owner: Owner) -> None:
     assert "nothing else of ours vouches" in alarm
 
 
+def test_the_key_that_rented_it_vouches(owner: Owner) -> None:
+    """The first machine of a new user vanished, nothing else is there, nothing is billed: it is gone, and no alarm."""
+    record = owner.rented("phase-c-1-gone", 30, pod=False)
+    owner.books.open(record.model_copy(update={"id": "p0", "account": owner.cloud.account}))
+    swept = owner.sweep()
+
+    assert (fates(swept), swept.alarms) == ({"phase-c-1-gone": "open"}, ())
+    assert "waits for the bill" in found(swept, "phase-c-1-gone").why
+
+
 def test_a_machine_that_the_list_hides_is_found_by_its_id(owner: Owner) -> None:
     """The state has the cloud's own id: the machine is asked for by it, judged like any other, and the alarm says so."""
     owner.rented("phase-c-1-hidden", 63)
@@ -288,6 +298,22 @@ def test_a_read_that_fails_is_not_silence(owner: Owner) -> None:
 
     assert fates(swept) == {"phase-c-1-aa": "lives"}
     assert "what is written of it is not known" in swept.alarms[0]
+
+
+def test_a_receipt_in_another_stacks_folder(owner: Owner) -> None:
+    """It waited there while the store was down: it is in the bucket before the books are read, and its rent is closed."""
+    record = owner.rented("phase-c-1-gone", 30, pod=False)
+    other = type(owner.books)(owner.folder / "phase-a", owner.store)
+    owner.s3.kill()
+    Renter(owner.cloud, other, by="pulumi").ending.nothing_came_of(record, "no capacity")
+    assert other.waits(record.machine)
+    owner.others = (other,)
+    assert any("1 receipts of this machine are not in the bucket" in alarm for alarm in owner.sweep().alarms)
+
+    owner.s3.start()
+    swept = owner.sweep()
+    assert (swept.findings, swept.alarms) == ((), ())
+    assert receipt(owner, record.machine).why == "no capacity"
 
 
 @pytest.mark.parametrize("state", [None, VideogenError("pulumi did not answer within 60 s")])

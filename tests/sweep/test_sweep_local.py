@@ -217,6 +217,8 @@ def test_stacks_of_one_owner_are_looked_at_together(house: House, monkeypatch: p
         return LocalCloud(IMAGES, house.state)
 
     outputs = StoreOutputs(store=store, storeAccess=KEYS)
+    for name in ("phase-a", "phase-c"):
+        (house.folder / "state" / name / "receipts").mkdir(parents=True)
     found = places.places(("dev", "phase-a", "phase-c", "prod"), (), outputs, choose, every=True)
 
     assert asked == ["local for dev", "runpod for phase-a"]
@@ -225,6 +227,7 @@ def test_stacks_of_one_owner_are_looked_at_together(house: House, monkeypatch: p
         ("runpod", ("phase-a", "phase-c", "prod")),
     ]
     assert [place.whole for place, _ in found.found] == [False, True]
+    assert [len(place.others) for place, _ in found.found] == [0, 1]  # the folder of phase-c
 
 
 def test_which_stacks_must_be_said(house: House) -> None:
