@@ -37,8 +37,9 @@ _LOOKS = (0.0, 2.0, 5.0, 10.0, 15.0)
 """Seconds before each look for a machine whose create gave no answer."""
 _PROOFS = 3
 """Of these looks, so many must have seen a complete list without it."""
+_FIRST_ASK_SECONDS = 1.0
 _ASK_SECONDS = 10.0
-"""A cloud that rents to many is not asked more often whether a machine runs."""
+"""A cloud that rents to many is not asked more often whether a machine runs, but at first: many a pod dies young."""
 
 
 class _TooDear(Stopped):
@@ -286,19 +287,19 @@ class RentAttempt(Generic[Proof]):
         if found is None or found.state != "running":
             raise NotReady(f"{machine.name} was ready, and runs no more")
         if found.dollars_per_hour != machine.dollars_per_hour:
-            self._known(record, found)
+            self._known(record.model_copy(update={"first_price": machine.dollars_per_hour}), found)
             self._require_price(found, candidate)
         return found
 
     def _alive(self, machine: Machine) -> Callable[[], bool]:
-        asked, runs = float("-inf"), True
+        due, pause, runs = float("-inf"), _FIRST_ASK_SECONDS, True
 
         def alive() -> bool:
-            nonlocal asked, runs
+            nonlocal due, pause, runs
             now = self.ending.pace.now()
-            if now - asked < (_ASK_SECONDS if machine.dollars_per_hour else 0):
+            if now < due and machine.dollars_per_hour:
                 return runs
-            asked = now
+            due, pause = now + pause, min(2 * pause, _ASK_SECONDS)
             try:
                 found = self.ending.cloud.get(machine.name, machine)
             except CloudUnknown:

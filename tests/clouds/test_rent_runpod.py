@@ -342,7 +342,7 @@ def test_a_machine_that_cannot_be_ended_stops_all(quick: Quick) -> None:
 
 
 def test_dead_while_it_boots_is_seen_and_a_silent_cloud_is_not_dead(quick: Quick) -> None:
-    """`alive` follows the cloud, asks it every ten seconds at most, and takes silence for nothing."""
+    """`alive` follows the cloud, asks it every ten seconds, at first more often, and takes silence for nothing."""
     quick.fake.fault("gone", gpu=SXM, seconds=100)
     seen: list[bool] = []
 
@@ -489,6 +489,19 @@ def test_a_price_that_changes_is_billed(quick: Quick, price: str) -> None:
     quick.settle()
     (receipt,) = quick.receipts.values()
     assert receipt.basis == "billing"
+    assert_nothing_is_left(quick)
+
+
+@pytest.mark.parametrize("price", ["4.30", "1.00"])
+def test_a_price_that_changes_while_it_boots_is_billed(quick: Quick, price: str) -> None:
+    """When it changed only the bill knows, for what is in the books is looked at once it is ready."""
+    quick.fake.fault("price-change", seconds=800, dollars=price)
+    machine = quick.rent(takes(quick, 1000))
+    assert quick.books.open_rents()[0].dollars_per_hour == Decimal(price)
+    quick.fake.clock.advance(600)
+    quick.renter.end(machine, "destroyed")
+    quick.fake.clock.advance(3 * 3600)
+    assert all(quick.renter.closed(rent) for rent in quick.books.open_rents())
     assert_nothing_is_left(quick)
 
 

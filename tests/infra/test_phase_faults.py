@@ -48,6 +48,7 @@ def phase(office: RentedPhase) -> Iterator[RentedPhase]:
     done = office.phase("destroy")
     assert done.returncode == 0, done.stdout
     assert office.runpod.alive() == []
+    office.settle()
     assert office.books().open_rents() == []
     paid = sum((one.dollars for one in office.books().month(datetime.now(UTC)).receipts), Decimal(0))
     assert abs(paid - office.runpod.bill().total) < CENT
