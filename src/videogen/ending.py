@@ -153,7 +153,8 @@ class Ending:
         """Of a machine that was there until it was ended here."""
         machine, seen = ended.machine, ended.seen or ended.machine.started
         first = record.dollars_per_hour if record and record.id else known.dollars_per_hour
-        prices = {price for price in (first, machine.dollars_per_hour) if price}
+        before = record.first_price if record else Decimal(0)
+        prices = {price for price in (first, before, machine.dollars_per_hour) if price}
         price = max(prices, default=Decimal(0))
         dollars = cost(price, _seconds(machine.started, ended.ended))
         least = cost(min(prices, default=Decimal(0)), _seconds(machine.started, seen))

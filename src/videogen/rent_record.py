@@ -1,5 +1,6 @@
 """Written down before a machine exists, so that whoever finds it later knows whose it is and what it may cost."""
 
+from decimal import Decimal
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
@@ -37,6 +38,9 @@ class RentRecord(Schema):
     place: str = ""
     dollars_per_hour: Dollars
     """The most that was accepted; once the machine is there, what it costs."""
+    first_price: Dollars = Decimal(0)
+    """What it was to cost when it was created, where that had changed once it was ready: when, only its bill knows; 0,
+    it had not."""
     rented: AwareDatetime
     """By the clock of who rents, just before the create."""
     lease_minutes: Minutes
