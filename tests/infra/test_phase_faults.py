@@ -145,7 +145,7 @@ def test_a_stranger_with_our_tag_stays(phase: RentedPhase) -> None:
 @pytest.mark.parametrize("name", AT_THE_END)
 def test_an_end_that_goes_wrong(phase: RentedPhase, name: str) -> None:
     """`destroy` insists until RunPod knows the machine no more."""
-    phase.runpod.fault("price-change", seconds=1, dollars="9.99")
+    phase.runpod.fault("price-change", seconds=1, dollars="1.30")
     assert phase.phase().returncode == 0
     phase.runpod.fault(AT_THE_END[name].kind, **AT_THE_END[name].scope)  # type: ignore[arg-type]  # one of the kinds
     done = phase.phase("destroy")
