@@ -132,7 +132,8 @@ def live(
         records.callback(lease_keeping.finish, lease, board)
         if logs is not None:
             logs.boot = lease.boots
-    worker_watch.watch(disk.root, floor_bytes := int(settings.disk_floor_gb * 1e9), board)
+    floor_bytes = int(settings.disk_floor_gb * 1e9)
+    worker_watch.watch(disk.root, floor_bytes, board)
     if settings.repository:
         with board.step("repository") as say:
             say(check_out(settings, disk, board))

@@ -21,8 +21,8 @@ def expected(wanted: WantedPhase, receipts: Receipts) -> Forecast:
 def require_money(wanted: WantedPhase, receipts: Receipts, began: datetime) -> None:
     """Raises `Stopped` when a cap does not bear the worst case, `StoreError` when that is not known.
 
-    What has been spent since `began` on machines of the stack that did not get ready counts as the run's, with the
-    models that each may have loaded. Asks nobody for a phase that sends no bill.
+    What has been spent since `began` on machines of the stack that did not get ready counts as the run's, whether the
+    bill has come or not, with the models that each may have loaded. Asks nobody for a phase that sends no bill.
     """
     if not forecast(wanted.plan(), None).bills:
         return
@@ -34,7 +34,12 @@ def require_money(wanted: WantedPhase, receipts: Receipts, began: datetime) -> N
             error.hint or "the books of what is rented are in the store",
         ) from error
     found = _forecast(wanted, spent)
-    failed = [one for one in spent.receipts if one.stack == wanted.stack and one.started >= began - _APART and one.id]
+    unbilled = [rent.unbilled for rent in spent.open_rents if rent.unbilled]
+    failed = [
+        one
+        for one in (*spent.receipts, *unbilled)
+        if one.stack == wanted.stack and one.started >= began - _APART and one.id
+    ]
     traffic = found.traffic / wanted.workers * len(failed)
     if reason := found.refusal(sum((one.dollars for one in failed), traffic)):
         raise Stopped(f"nothing more is rented: {reason}", "fewer workers, a shorter lease, or a higher cap")
@@ -49,5 +54,6 @@ def _month(receipts: Receipts) -> Spent:
 
 def _forecast(wanted: WantedPhase, spent: Spent) -> Forecast:
     """The stack's own living machines are left out of the month: the worst case has each, for its whole lease."""
-    living = sum((so_far(rent, spent.now) for rent in spent.open_rents if rent.stack == wanted.stack), Decimal(0))
+    own = (rent for rent in spent.open_rents if rent.stack == wanted.stack and not rent.unbilled)
+    living = sum((so_far(rent, spent.now) for rent in own), Decimal(0))
     return forecast(wanted.plan(), spent.dollars - living)

@@ -1,6 +1,6 @@
 """Who rents out workers and who keeps the books, as a stack sees them."""
 
-from videogen import project
+from videogen import project, pulumi_backend
 from videogen.clouds.choose import choose
 from videogen.receipts import Receipts
 from videogen.rent import Renter
@@ -13,7 +13,8 @@ _PATIENCE_SECONDS = 3.0
 
 def renter(cloud: str, stack: str, place: Store, access: StoreAccess) -> Renter:
     """Rents and ends in the engine's name; raises `CloudError` without the cloud's key."""
-    return Renter(choose(cloud, stack, place), books(stack, place, access), by="pulumi")
+    landlord = choose(cloud, stack, place), books(stack, place, access)
+    return Renter(*landlord, by="pulumi", backend=pulumi_backend.identity())
 
 
 def books(stack: str, place: Store, access: StoreAccess) -> Receipts:

@@ -1,5 +1,6 @@
 """`videogen:index:GpuWorker`: one rented worker that was proven ready, the same for every cloud."""
 
+import os
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -17,7 +18,9 @@ from infra.provider.properties import Plain
 from infra.provider.wanted import WantedWorker, faults
 from videogen import project, readiness
 from videogen.clouds import Machine
+from videogen.errors import VideogenError
 from videogen.rent import Prove, Renter
+from videogen.rent_record import RentRecord
 from videogen.secret import Secret
 from videogen.stack_outputs import Store, StoreAccess
 
@@ -72,9 +75,11 @@ class Handler:
         token = Secret(state["token"])
         outputs: Plain = {}
         landlord, machine = _renter_of(state), _machine(state)
+        terms = any(inputs[key] != state[key] for key in ("lease", "cap"))
+        if terms and (record := landlord.receipts.record(machine.name)):
+            _require_own(record)
+            landlord.receipts.renewed(machine.name, wanted.lease, wanted.cap)  # the sweep goes by it
         if inputs["lease"] != state["lease"]:
-            if landlord.receipts.record(machine.name) is not None:
-                landlord.receipts.renewed(machine.name, wanted.lease.total)
             readiness.renew(machine.agent, token, wanted.lease)
         if inputs["workflows"] != state["workflows"]:
             prove = _prover(wanted, token, call)
@@ -87,6 +92,16 @@ class Handler:
         landlord.end(machine, "destroyed")
         if path := landlord.receipts.waits(machine.name):
             call.warn(f"the store did not take a receipt, it waits for the next `up`: {project.shown(path)}")
+
+
+def _require_own(record: RentRecord) -> None:
+    """Raises `VideogenError` where a run would change the terms of a worker that another run has rented meanwhile."""
+    run, left = os.environ.get("VIDEOGEN_RUN", ""), os.environ.get("VIDEOGEN_RUN_LEFT", "").split()
+    if run not in ("", record.run) and record.machine not in left:
+        raise VideogenError(
+            f"{record.machine} was rented by {f'run {record.run}' if record.run else 'a plain `up`'} meanwhile",
+            "wait for its end",
+        )
 
 
 def _renter_of(state: Plain) -> Renter:

@@ -71,11 +71,15 @@ class Handler:
     def delete(self, state: Plain, call: Call) -> None:
         """Ends every machine of the stack that the state does not know; raises `CloudUnknown` while one may live.
 
-        The workers that the state knows are gone by now, and nobody else may rent while the engine holds the stack.
+        The workers that the state knows are gone by now, and nobody else may rent while the engine holds the stack; a
+        machine of another backend, which has a stack of the same name, stays.
         """
         place, access = Store.model_validate(state["store"]), StoreAccess.model_validate(state["access"])
         landlord = renter(state["cloud"], state["stack"], place, access)
         for machine in landlord.cloud.machines(state["stack"]):
+            if who := landlord.stranger(machine):
+                call.warn(f"{who}: it lives on")
+                continue
             landlord.end(machine, "left behind, unknown to the state")
             call.warn(f"{machine.name} was unknown to the state, and is ended")
         try:
@@ -85,7 +89,7 @@ class Handler:
             return
         for record in rents:
             mine = (record.stack, record.cloud) == (state["stack"], state["cloud"])
-            if mine and not landlord.closed(record):
+            if mine and landlord.rented_here(record) and not landlord.closed(record):
                 call.warn(f"{record.machine} is not there, its receipt is yet to come: `videogen sweep` writes it")
 
 

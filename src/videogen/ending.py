@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Literal
 
 from videogen.clouds import Cloud, Ended, Machine
-from videogen.errors import CloudError, StoreError
+from videogen.errors import CloudError, CloudUnknown, StoreError
 from videogen.money import CENT, Receipt, cost
 from videogen.pace import Pace
 from videogen.receipts import Receipts
@@ -26,6 +26,8 @@ BILL_SETTLED = timedelta(hours=2)
 """So long after an end the bill has all of it: clouds count by the hour."""
 BILL_PATIENCE = timedelta(days=1)
 """So long a receipt waits for a bill."""
+ALIVE = timedelta(minutes=3)
+"""A worker that said so recently that it lives is not gone, whatever a cloud says of it."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Ending:
 
         A machine that exited by itself is ended for good: it does nothing any more, and may still cost.
         """
-        known = self._with_id(known, self._record(known.name))
+        known = self._with_id(known, self._record(known.name)[0])
         found = self.cloud.get(known.name, known)
         if found is not None and found.state == "running":
             return found
@@ -66,20 +68,26 @@ class Ending:
     def end(self, known: Machine, why: str, *, proven: bool = False) -> Ended | None:
         """Ends a machine, or finds it gone, and writes its receipt, once; returns what the cloud said of the end.
 
-        Raises `CloudUnknown` when the machine is not proven gone; then there is no receipt. Neither is there one yet
-        where only a bill to come knows what it cost, nor for a machine of which nobody knows the cloud's own name and
-        that no list shows: it may be hidden or on its way, unless the caller has `proven` that it is not.
+        Raises `CloudUnknown` when the machine is not proven gone, which another account than that which rented it
+        cannot do; then there is no receipt. Neither is there one yet
+        where only a bill to come knows what it cost, or only its record, which cannot be read; nor for a machine of
+        which nobody knows the cloud's own name and that no list shows: it may be hidden or on its way, unless the
+        caller has `proven` that it is not.
         """
-        record = self._record(known.name)
+        record, answers = self._record(known.name)
         known = self._with_id(known, record)
         ended = self.cloud.end(known.name, why=why, by=self.by, known=known)
         if ended is None and record and record.unbilled:
             self._ask_again(known, record.unbilled)
             return None
-        if ended is None and not (proven or known.id or not known.dollars_per_hour):
+        if ended is None and not proven and known.id:
+            self._require_right_account(known, record)
+        elif ended is None and not proven and known.dollars_per_hour:
             return None
         found = self._seen(known, ended, record) if ended else self._gone(known, record)
         machine = ended.machine if ended else known
+        if machine.id and not (found.dollars_per_hour or answers):
+            return ended  # what has a name on a cloud is not free: its rent stays open until its record can be read
         self._close(machine, record, found, self._receipt(machine, record, found, why))
         return ended
 
@@ -92,13 +100,39 @@ class Ending:
         free = _Cost(record.rented, record.dollars_per_hour, Decimal(0), "ended")
         self.receipts.keep(self._receipt(machine, record, free, why))
 
+    def _require_right_account(self, known: Machine, record: RentRecord | None) -> None:
+        """Raises `CloudUnknown` unless the account that is asked is that of the machine: any other knows none of it.
+
+        The key that rented it is believed, and an account whose bill names it. So is a worker's last word. Else there
+        must be something of ours, and the worker silent.
+        """
+        if record and record.account and record.account == self.cloud.account:
+            return
+        word, heard = self._last_word(known.name), self._heard(known.name)
+        if word and (heard is None or heard - word < ALIVE):
+            return
+        if self._billed(known) is not None:
+            return
+        if heard and self.pace.clock() - heard < ALIVE:
+            reason = "and it said just now that it lives"
+        elif self.cloud.machines() or self.cloud.volumes():
+            return
+        else:
+            reason = "and nothing of ours vouches that it is asked on the account that rented it"
+        raise CloudUnknown(
+            f"{self.cloud.name} does not know {known.name} ({known.id}), {reason}",
+            "whose key is RUNPOD_API_KEY? on the right account its bill will name it; then the same again",
+        )
+
     def _close(self, machine: Machine, record: RentRecord | None, found: _Cost, receipt: Receipt) -> None:
         """Writes the receipt; where only the bill can know, and is not there yet, the rent stays open for it."""
         bill = self._billed(machine) if receipt.dollars_per_hour and machine.id else None
-        whole = bill is not None and bill >= found.least - CENT
+        dearer = bill is not None and bill > found.dollars + CENT  # its price rose unseen, and only the bill knows when
+        young = self.pace.clock() - found.ended < BILL_SETTLED and (found.doubt is None or (dearer and bool(record)))
+        whole = bill is not None and bill >= found.least - CENT and not young
         if bill is not None and whole and (found.doubt != 0 or abs(bill - found.dollars) > _SAME):
             self.receipts.keep(_by_bill(receipt, bill))
-        elif record is None or not machine.id or (found.doubt is not None and found.doubt < CENT):
+        elif record is None or not machine.id or (found.doubt is not None and found.doubt < CENT and not dearer):
             self.receipts.keep(receipt)
         else:
             try:
@@ -119,7 +153,8 @@ class Ending:
         """Of a machine that was there until it was ended here."""
         machine, seen = ended.machine, ended.seen or ended.machine.started
         first = record.dollars_per_hour if record and record.id else known.dollars_per_hour
-        prices = {price for price in (first, machine.dollars_per_hour) if price}
+        before = record.first_price if record else Decimal(0)
+        prices = {price for price in (first, before, machine.dollars_per_hour) if price}
         price = max(prices, default=Decimal(0))
         dollars = cost(price, _seconds(machine.started, ended.ended))
         least = cost(min(prices, default=Decimal(0)), _seconds(machine.started, seen))
@@ -179,11 +214,12 @@ class Ending:
         except StoreError:
             return known
 
-    def _record(self, name: str) -> RentRecord | None:
+    def _record(self, name: str) -> tuple[RentRecord | None, bool]:
+        """What was written down, and whether the books could be read: an end must not fail because they cannot."""
         try:
-            return self.receipts.record(name)
-        except StoreError:  # an end must not fail because the books cannot be read
-            return None
+            return self.receipts.record(name), True
+        except StoreError:
+            return None, False
 
     def _billed(self, machine: Machine) -> Decimal | None:
         try:

@@ -2,14 +2,14 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 from videogen import declared, project, pulumi_stack, stack, store_settings, tag
 from videogen.clouds import Cloud
 from videogen.errors import InputError, StoreError, ToolMissing, VideogenError
 from videogen.pulumi_stack import StackState
-from videogen.receipts import Receipts
+from videogen.receipts import FOLDER, Receipts
 from videogen.secret import Secret
 from videogen.stack_outputs import Store as StorePlace
 from videogen.stack_outputs import StoreAccess, StoreOutputs
@@ -58,6 +58,7 @@ def places(
     """
     made = Places()
     known: dict[tuple[str, str], tuple[Place, list[str]]] = {}
+    unknown: dict[str, str] = {}
     for name in stacks:
         wanted = declared.read(name)
         for kind in dict.fromkeys((*([wanted.cloud] if wanted.cloud != declared.NONE else []), *clouds)):
@@ -66,14 +67,41 @@ def places(
                 owner = name if kind == LOCAL else tag.owner(outputs.store)
                 if (kind, owner) not in known:
                     known[kind, owner] = _place(kind, name, outputs, choose), []
-                known[kind, owner][1].extend({name, wanted.foundation_stack} - {declared.NONE})
+                known[kind, owner][1].extend(one for one in (name, wanted.foundation_stack) if one != declared.NONE)
             except VideogenError as error:
-                if every and (why := _unused(name, store)):
-                    made.left_out.append(f"{kind} ({name}): not looked at: {_said(error)}; {why}")
-                else:
+                why = _unused(name, store) if every else None
+                if why is None:
                     made.alarms.append(f"{kind} ({name}): cannot be looked at: {_said(error)}")
-    made.found = [(place, tuple(sorted(set(names)))) for place, names in known.values()]
+                    continue
+                made.left_out.append(f"{kind} ({name}): not looked at: {_said(error)}; {why}")
+                unknown[kind] = name
+    for kind, name in unknown.items():
+        if kind not in {kind for kind, _ in known}:  # else its machines are told, as ours or as strangers
+            made.alarms.extend(f"{kind}: {words}" for words in anybodys(kind, name, choose))
+    made.found = [(_with_others(place, names), tuple(sorted(set(names)))) for place, names in known.values()]
     return made
+
+
+def anybodys(kind: str, name: str, choose: Choose, *, only: str = "") -> tuple[str, ...]:
+    """What is wrong where nobody knows whose machines are looked for: a sentence each for those of any video-gen.
+
+    `only`: of a stack of that name. Nothing where the cloud cannot be asked for want of a key: then nothing can have
+    been rented from here either.
+    """
+    try:
+        cloud = choose(kind, name, NOWHERE.store)
+    except VideogenError:
+        return ()
+    try:
+        found = [one for one in cloud.strangers() if not only or _stack_on(one).startswith(f"{only}-")]
+        return tuple(f"it lives, and nothing here knows whose it is: {one}" for one in found)
+    except VideogenError as error:
+        return (f"which machines live is not known: {error.message}",)
+
+
+def _stack_on(stranger: str) -> str:
+    """What begins with a machine's own name, which begins with its stack's."""
+    return stranger.removeprefix(tag.PREFIX).partition("-")[2]
 
 
 def _place(kind: str, name: str, outputs: StoreOutputs, choose: Choose) -> Place:
@@ -82,6 +110,14 @@ def _place(kind: str, name: str, outputs: StoreOutputs, choose: Choose) -> Place
     shown = f"{kind} ({name})" if kind == LOCAL else kind
     books = Receipts(project.state(name), store)
     return Place(shown, cloud, kind, books, None if outputs is NOWHERE else store, whole=kind != LOCAL)
+
+
+def _with_others(place: Place, names: list[str]) -> Place:
+    """With the books of every stack that keeps them in a folder of its own."""
+    if place.store is None or not place.whole:
+        return place
+    others = sorted({name for name in names if (project.state(name) / FOLDER).is_dir()} - {names[0]})
+    return replace(place, others=tuple(Receipts(project.state(name), place.store) for name in others))
 
 
 def client(outputs: StoreOutputs) -> Store:

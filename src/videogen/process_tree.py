@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 _SYSTEM = Path("/proc")
 
@@ -40,11 +41,17 @@ def kill(members: Iterable[Member]) -> None:
                 os.kill(member.pid, signal.SIGKILL)
 
 
+def facts(pid: int | Literal["self"]) -> tuple[int, str]:
+    """Its parent's number, and when it started in ticks since the machine did; raises `OSError` where nobody knows."""
+    # The 4th field and the 22nd; the 2nd may hold blanks and ends with a bracket. proc(5)
+    fields = (_SYSTEM / str(pid) / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    return int(fields[1]), fields[19]
+
+
 def _looked_up(pid: int) -> tuple[int, Member] | None:
     """A process and its parent's number."""
     try:
-        # After the 2nd field, which may hold blanks and ends with a bracket: state, parent, …; the 22nd: start. proc(5)
-        fields = (_SYSTEM / str(pid) / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        parent, started = facts(pid)
     except (FileNotFoundError, ProcessLookupError):
         return None
-    return int(fields[1]), Member(pid, fields[19])
+    return parent, Member(pid, started)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from videogen import project, pulumi_command
+from videogen import project, pulumi_backend, pulumi_command
 from videogen.errors import VideogenError
 
 WORKER = "videogen:index:GpuWorker"
@@ -34,6 +34,8 @@ class StackState:
     """Name of each worker → its plain outputs."""
     ids: frozenset[str]
     """The clouds' own names of everything: volumes, pod templates."""
+    backend: str = ""
+    """Where it lies, as `videogen.pulumi_backend` says it; empty: not known."""
 
 
 def state(stack: str, seconds: float = _SECONDS) -> StackState | None:
@@ -51,9 +53,10 @@ def state(stack: str, seconds: float = _SECONDS) -> StackState | None:
     try:
         resources = json.loads(done.stdout)["deployment"].get("resources", [])
         workers = {one["id"]: one.get("outputs", {}) for one in resources if one["type"] == WORKER}
-        return StackState(workers, frozenset(one["id"] for one in resources if one.get("id")))
+        ids = frozenset(one["id"] for one in resources if one.get("id"))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise VideogenError(f"the state of {stack} is not one: {error!r}") from None
+    return StackState(workers, ids, pulumi_backend.identity())
 
 
 def unlock(stack: str) -> None:
@@ -75,6 +78,18 @@ def left_locked(said: str) -> bool:
     """Whether Pulumi complains of a lock whose holder ran on this machine and does not any more."""
     found = _LOCKED.search(said)
     return found is not None and found[2] == socket.gethostname() and not Path(f"/proc/{found[3]}").exists()
+
+
+def living_here(said: str) -> int | None:
+    """The process of a Pulumi that holds the lock that Pulumi complains about, and runs on this machine."""
+    found = _LOCKED.search(said)
+    if found is None or found[2] != socket.gethostname():
+        return None
+    try:
+        words = Path(f"/proc/{found[3]}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return None
+    return int(found[3]) if any(Path(os.fsdecode(word)).name == "pulumi" for word in words[:2]) else None
 
 
 class Update:

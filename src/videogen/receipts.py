@@ -17,7 +17,8 @@ from videogen import spending
 from videogen.disk import written
 from videogen.document import Schema
 from videogen.errors import Fault, ObjectMissing, StoreError
-from videogen.money import Receipt
+from videogen.lease import LeaseTerms
+from videogen.money import Cap, Receipt
 from videogen.rent_record import Heartbeat, LastWord, RentRecord
 from videogen.spending import Spent
 from videogen.store import Store, heartbeat_key, last_word_key, receipt_key, rent_record_key
@@ -65,9 +66,10 @@ class Receipts:
         key = rent_record_key(record.machine)
         self._store.put_bytes(self._store.outputs, key, data, "application/json")
 
-    def renewed(self, machine: str, minutes: float) -> RentRecord:
-        """Writes down that a machine's lease is so many minutes in all from now on; raises `StoreError`."""
-        record = self._get(rent_record_key(machine), RentRecord).model_copy(update={"lease_minutes": minutes})
+    def renewed(self, machine: str, lease: LeaseTerms, cap: Cap) -> RentRecord:
+        """Writes down what holds for a machine from now on; raises `StoreError`."""
+        terms = {"lease_minutes": lease.total, "boot_minutes": lease.boot, "cap": cap}
+        record = self._get(rent_record_key(machine), RentRecord).model_copy(update=terms)
         self.open(RentRecord.model_validate(record.model_dump(by_alias=True)))
         return record
 

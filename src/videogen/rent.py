@@ -4,9 +4,10 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from videogen import pulumi_backend
 from videogen.clouds import Cloud, Ended, Machine, WorkerSpec
 from videogen.ending import Ending
-from videogen.errors import StoreError
+from videogen.errors import CloudUnknown, StoreError, VideogenError
 from videogen.pace import Pace
 from videogen.receipts import Receipts
 from videogen.rent_attempt import Proof, Prove, RentAttempt, Say
@@ -23,6 +24,8 @@ class Renter:
     receipts: Receipts
     by: str
     pace: Pace = field(default_factory=Pace)
+    backend: str = ""
+    """In whose state it stands what is rented; see `videogen.pulumi_backend`."""
 
     @property
     def ending(self) -> Ending:
@@ -46,10 +49,11 @@ class Renter:
 
         Raises `NoCapacity` when none was free in time, `NotReady` with the workers' own reasons, `Stopped` when a cap
         or a price is in the way, `Interrupted` when `cancelled` is set, `CloudUnknown` when a machine may be there that
-        was not found. Before any of these, what was created is ended.
+        was not found, `VideogenError` when another Pulumi backend has one in this place. Before any of these, what was
+        created is ended.
         """
         self._end_leftovers(spec, say)
-        return RentAttempt(self.ending, spec, prove, cancelled, say, again).run()
+        return RentAttempt(self.ending, spec, prove, cancelled, say, again, self.backend).run()
 
     def look(self, known: Machine) -> Machine | None:
         """The machine as it is now; nothing when it is gone, and then it has its receipt."""
@@ -64,6 +68,25 @@ class Renter:
         self.end(_of(record), "found gone")
         return self.receipts.receipt(record.machine)
 
+    def stranger(self, machine: Machine) -> str | None:
+        """Words for a machine that another Pulumi backend has in its state; nothing for one of ours.
+
+        Raises `CloudUnknown` where that cannot be known of a machine that bills.
+        """
+        try:
+            record = self.receipts.record(machine.name)
+        except StoreError as error:
+            if not machine.dollars_per_hour:
+                return None
+            raise CloudUnknown(f"who rented {machine.name} is not known: {error.message}", error.hint) from error
+        if record is None or self.rented_here(record):
+            return None
+        return f"{machine.name} was rented through another Pulumi backend ({record.backend}, here is {self.backend})"
+
+    def rented_here(self, record: RentRecord) -> bool:
+        """Whether this Pulumi backend has it in its state, or had."""
+        return pulumi_backend.same(record.backend, self.backend)
+
     def _end_leftovers(self, spec: WorkerSpec, say: Say) -> None:
         left = {machine.name: machine for machine in self.cloud.machines(spec.stack) if machine.slot == spec.slot}
         try:
@@ -73,9 +96,16 @@ class Renter:
             rents = []
         for record in rents:
             mine = (record.stack, record.slot, record.cloud) == (spec.stack, spec.slot, self.cloud.name)
-            if mine and record.machine not in left and (found := self._listed_nowhere(record)):
+            if (
+                mine
+                and self.rented_here(record)
+                and record.machine not in left
+                and (found := self._listed_nowhere(record))
+            ):
                 left[found.name] = found
         for machine in left.values():
+            if who := self.stranger(machine):
+                raise VideogenError(who, "end it there; two backends need two buckets, or stacks of other names")
             say(f"ending {machine.name}, left behind by an earlier attempt")
             self.end(machine, "left behind by an attempt that died")
 

@@ -37,8 +37,9 @@ _LOOKS = (0.0, 2.0, 5.0, 10.0, 15.0)
 """Seconds before each look for a machine whose create gave no answer."""
 _PROOFS = 3
 """Of these looks, so many must have seen a complete list without it."""
+_FIRST_ASK_SECONDS = 1.0
 _ASK_SECONDS = 10.0
-"""A cloud that rents to many is not asked more often whether a machine runs."""
+"""A cloud that rents to many is not asked more often whether a machine runs, but at first: many a pod dies young."""
 
 
 class _TooDear(Stopped):
@@ -56,6 +57,8 @@ class RentAttempt(Generic[Proof]):
     say: Say
     again: Callable[[], None] = lambda: None
     """Asked before each machine after the first; raises `Stopped` where a cap does not bear one more."""
+    backend: str = ""
+    """In whose state the machine will stand; see `videogen.pulumi_backend`."""
     created: int = 0
     waited: float = 0.0
     tried: set[tuple[str, str | None]] = field(default_factory=set)
@@ -120,12 +123,13 @@ class RentAttempt(Generic[Proof]):
         if created is None:
             return None
         record, machine = created
-        self._known(record, machine)
         try:
+            self._known(record, machine)
             if self.cancelled.is_set():
                 raise Interrupted("stopped when it was just created")
             self._require_price(machine, candidate)
-            return machine, self.prove(machine, self._alive(machine))
+            proof = self.prove(machine, self._alive(machine))
+            return self._as_it_is(machine, record, candidate), proof
         except VideogenError as error:
             why = "stopped while it booted" if isinstance(error, Interrupted) else "not ready"
             why = "dearer than allowed" if isinstance(error, _TooDear) else why
@@ -217,12 +221,14 @@ class RentAttempt(Generic[Proof]):
         record = RentRecord(
             machine=self._unused() or f"{spec.stack}-{spec.slot}-{secrets.token_hex(4)}",
             cloud=self.ending.cloud.name,
+            account=self.ending.cloud.account,
             owner=tag.owner(spec.store),
             stack=spec.stack,
             slot=spec.slot,
             phase=spec.phase,
             run=spec.run,
             batch=spec.batch,
+            backend=self.backend,
             gpu=candidate.gpu,
             place=candidate.place or "",
             dollars_per_hour=candidate.ceiling,
@@ -271,15 +277,29 @@ class RentAttempt(Generic[Proof]):
         if reason := self._over_cap(price):
             raise _TooDear(f"{machine.name}: {reason}")
 
+    def _as_it_is(self, machine: Machine, record: RentRecord, candidate: Candidate) -> Machine:
+        """What is ready, as its cloud describes it now: until it starts, a cloud may name no price, or none to last."""
+        try:
+            found = self.ending.cloud.get(machine.name, machine)
+        except CloudUnknown as error:
+            self.say(f"what {machine.name} costs now is not known: {error.message}")
+            return machine
+        if found is None or found.state != "running":
+            raise NotReady(f"{machine.name} was ready, and runs no more")
+        if found.dollars_per_hour != machine.dollars_per_hour:
+            self._known(record.model_copy(update={"first_price": machine.dollars_per_hour}), found)
+            self._require_price(found, candidate)
+        return found
+
     def _alive(self, machine: Machine) -> Callable[[], bool]:
-        asked, runs = float("-inf"), True
+        due, pause, runs = float("-inf"), _FIRST_ASK_SECONDS, True
 
         def alive() -> bool:
-            nonlocal asked, runs
+            nonlocal due, pause, runs
             now = self.ending.pace.now()
-            if now - asked < (_ASK_SECONDS if machine.dollars_per_hour else 0):
+            if now < due and machine.dollars_per_hour:
                 return runs
-            asked = now
+            due, pause = now + pause, min(2 * pause, _ASK_SECONDS)
             try:
                 found = self.ending.cloud.get(machine.name, machine)
             except CloudUnknown:

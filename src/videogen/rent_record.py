@@ -1,5 +1,6 @@
 """Written down before a machine exists, so that whoever finds it later knows whose it is and what it may cost."""
 
+from decimal import Decimal
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
@@ -19,6 +20,8 @@ class RentRecord(Schema):
     machine: str
     """The machine that is about to be created; unique among all ever rented."""
     cloud: str
+    account: str = ""
+    """By which key it was rented, as a word that tells nothing of it; empty: not known, or there is but one."""
     owner: str
     stack: str
     slot: str
@@ -27,12 +30,17 @@ class RentRecord(Schema):
     """The run of `videogen run` that rents it; empty for a plain `pulumi up`."""
     batch: str = ""
     """The batch of that run."""
+    backend: str = ""
+    """Which Pulumi backend has the stack's state: only there it is known what is left behind; empty: not known."""
     id: str = ""
     """The cloud's own name for the machine; empty before it is there, and where that is `machine`."""
     gpu: str
     place: str = ""
     dollars_per_hour: Dollars
     """The most that was accepted; once the machine is there, what it costs."""
+    first_price: Dollars = Decimal(0)
+    """What it was to cost when it was created, where that had changed once it was ready: when, only its bill knows; 0,
+    it had not."""
     rented: AwareDatetime
     """By the clock of who rents, just before the create."""
     lease_minutes: Minutes

@@ -37,6 +37,7 @@ class Known:
     """False: it exited."""
     started: datetime
     dollars_per_hour: Decimal
+    """0 where its cloud does not say: on its way, or exited. Then its record's counts."""
     lease_minutes: float
     """As its cloud remembers it; 0, it does not. The record goes before, where a renewal is written down."""
     record: RentRecord | None
@@ -50,9 +51,11 @@ class Known:
     last_word: tuple[str, datetime] | None
     """Why it wanted to end itself, and when it said so; nothing: it did not."""
     store_answers: bool
-    """Whether the store could be asked for `record`, `heard` and `last_word`."""
+    """Whether the store could be asked for all of `record`, `heard` and `last_word`."""
     spending: Spending | None
     """Nothing where the sums are not known."""
+    declared_minutes: float = 0
+    """The lease as its stack's state has it, where a renewal stands too; 0, not known. The longer one counts."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def _reasons(known: Known, now: datetime) -> Iterator[str]:
         yield "no stack knows it"
     if known.last_word and now - known.last_word[1] >= GRACE and not _lives_anew(known, known.last_word[1]):
         yield f"it wanted to end itself and could not: {known.last_word[0]}"
-    if known.dollars_per_hour > 0:
+    if known.dollars_per_hour or (known.record and known.record.dollars_per_hour):
         if known.store_answers and age >= boot and now - (known.heard or known.started + boot) >= SILENCE:
             yield f"silent for {_minutes(now - (known.heard or known.started))}"
         yield from _over_cap(known)
@@ -114,7 +117,7 @@ def _lives_anew(known: Known, last_word: datetime) -> bool:
 
 
 def _lease(known: Known) -> float:
-    return known.record.lease_minutes if known.record else known.lease_minutes
+    return max(known.record.lease_minutes if known.record else known.lease_minutes, known.declared_minutes)
 
 
 def _minutes(time: timedelta) -> str:

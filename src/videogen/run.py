@@ -20,8 +20,9 @@ from videogen.places import Choose
 from videogen.pulumi_stack import StackState
 from videogen.receipts import Receipts
 from videogen.rent import Renter
+from videogen.rent_record import RentRecord
 from videogen.renting import Renting
-from videogen.run_order import RunOrder, open_jobs
+from videogen.run_order import ENVIRONMENT_LEFT, RunOrder, open_jobs
 from videogen.secret import Secret
 from videogen.stack_outputs import Worker
 from videogen.stops import Stops
@@ -98,7 +99,8 @@ class _Run:
         log = self.state / "runs" / f"{order.id}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         left = self._left()
-        renting = Renting(order.stack, log, order.environment, self.stops, self.say, owed=bool(left))
+        environment = order.environment | {ENVIRONMENT_LEFT: " ".join(left.workers if left else ())}
+        renting = Renting(order.stack, log, environment, self.stops, self.say, owed=bool(left))
         wanted = open_jobs(order.plan, self.state / "ledger.sqlite", self._in_bucket())
         result: Result | None = None
         error: VideogenError | None = None
@@ -148,6 +150,11 @@ class _Run:
         began = datetime.now(UTC)
         renting.up()
         outputs = stack.read(self.order.stack)
+        if others := self._strangers(worker.name for worker in outputs.workers):
+            raise VideogenError(
+                f"stack {self.order.stack} has {', '.join(others)}, which another run has rented meanwhile",
+                "wait for it to end; nothing of it was ended",
+            )
         self.names |= {worker.name for worker in outputs.workers}
         store = Store(outputs.store, outputs.store_access)
         try:
@@ -185,18 +192,52 @@ class _Run:
     def _ended(self, renting: Renting) -> VideogenError | None:
         """Ends everything, and proves it; what went wrong with that."""
         try:
-            renting.destroy()
+            if others := self._strangers(self._in_state()):
+                self.say(f"{', '.join(others)} belong to another run: stack {self.order.stack} is not destroyed")
+            else:
+                renting.destroy()
             self._prove()
         except VideogenError as error:
             return error
         return None
 
+    def _in_state(self) -> Iterable[str]:
+        """The workers that the state has; a state that cannot be read keeps nobody from what a run owes."""
+        try:
+            found = pulumi_stack.state(self.order.stack)
+        except VideogenError as error:
+            self.say(f"which workers stack {self.order.stack} has is not known: {error.message}")
+            return ()
+        return found.workers if found else ()
+
+    def _strangers(self, names: Iterable[str]) -> list[str]:
+        """Which of these workers another run has rented, or nobody knows who."""
+        books, others = self._books(), list[str]()
+        for name in names:
+            try:
+                record = books.record(name)
+            except StoreError:  # what this run rents is written down on this machine, too
+                others.append(name)
+                continue
+            if record is not None and not self._mine(record):
+                others.append(name)
+        return others
+
+    def _mine(self, record: RentRecord) -> bool:
+        """Whether this run has rented it, or goes on with it, or an earlier run of this machine has left it behind."""
+        rented = record.run == self.order.id or record.machine in self.names
+        return rented or (self.state / "runs" / f"{record.run}.log").is_file()
+
     def _prove(self) -> None:
-        """Asks the cloud itself: what lives on after a destroy is ended here, and its rent is closed."""
+        """Asks the cloud itself: what of this run lives on after a destroy is ended here, and its rent is closed."""
         order = self.order
         landlord = Renter(self.cloud, self._books(), by=BY)
         living = self.cloud.machines(order.stack)
+        others = set(self._strangers(machine.name for machine in living))
         for machine in living:
+            if machine.name in others:
+                self.say(f"{machine.name} lives on, and this run has not rented it: it is left alone")
+                continue
             self.say(f"{machine.name} lives on: it is ended")
             landlord.end(machine, "left behind by its run")
         if self.store is not places.NOWHERE and order.bills:
@@ -212,6 +253,7 @@ class _Run:
             order.stack,
             order.cap,
             order.declared.dearest * order.declared.workers,
+            uses=self.names,
             cloud=self.cloud,
             books=self._books(),
             clock=lambda: datetime.now(UTC) + ahead,

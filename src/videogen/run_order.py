@@ -24,6 +24,8 @@ ENVIRONMENT_CAP = "VIDEOGEN_RUN_CAP"
 """Dollars; a stack's own cap of a run is never raised by it."""
 ENVIRONMENT_MINUTES = "VIDEOGEN_RUN_MINUTES"
 """A lease no longer than this; a stack's own one is never made longer by it."""
+ENVIRONMENT_LEFT = "VIDEOGEN_RUN_LEFT"
+"""Names of the workers that an earlier run left and this one goes on with; it may change no other's."""
 
 
 @dataclass(frozen=True)

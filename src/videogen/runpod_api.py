@@ -3,6 +3,7 @@
 https://docs.runpod.io/api-reference-v2/overview
 """
 
+import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -78,6 +79,8 @@ class RunpodApi:
         patience_seconds: float = 60.0,
     ) -> None:
         self.url = url.rstrip("/")
+        self.account = hashlib.sha256(key.reveal().encode()).hexdigest()[:8]
+        """Names the key, which is of one account for ever; tells nothing of the key."""
         self._key = key
         self._pace = pace or Pace()
         self._patience = patience_seconds
@@ -150,9 +153,9 @@ class RunpodApi:
         pause = _FIRST_PAUSE_SECONDS
         said, wait = "", self._closed()
         while True:
+            if self._pace.now() + wait > deadline:
+                raise CloudUnknown(f"{self.url}{path}: {said or 'the rate limit is used up'}")
             if wait > 0:
-                if self._pace.now() + wait > deadline:
-                    raise CloudUnknown(f"{self.url}{path}: {said or 'the rate limit is used up'}")
                 self._pace.sleep(wait)
             try:
                 answer = self._send(method, path, query)
@@ -209,9 +212,11 @@ def _problem(answer: httpx.Response) -> str:
 
 
 def _retry_after(answer: httpx.Response) -> float:
-    """Seconds to wait after status 429."""
+    """Seconds to wait after status 429; never none, for whoever waits for nothing asks for ever."""
     said = answer.headers.get("Retry-After", "")
-    return float(said) if said.isdigit() else _used_up(answer.headers.get("RateLimit", "")) or _LONGEST_PAUSE_SECONDS
+    if not said.isdigit():
+        return _used_up(answer.headers.get("RateLimit", "")) or _LONGEST_PAUSE_SECONDS
+    return max(_FIRST_PAUSE_SECONDS, float(said))
 
 
 def _used_up(limits: str) -> float:

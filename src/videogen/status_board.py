@@ -7,10 +7,9 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Literal
 
-from videogen import lease
+from videogen import lease, process_tree
 from videogen.boot_report import BootStep, ModelsProgress, WorkerStatus
 from videogen.errors import Interrupted, NotReady, VideogenError
 from videogen.lease import LeaseTerms, WorkerClock
@@ -198,9 +197,8 @@ def process_started() -> float:
     Where the system does not tell, the processor time so far stands for the time that has passed.
     """
     try:
-        # The 22nd field, in ticks since the machine started; the 2nd may hold blanks and ends with a bracket. proc(5)
-        ticks = int(Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19])
-        age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+        _, ticks = process_tree.facts("self")
+        age = time.clock_gettime(time.CLOCK_BOOTTIME) - int(ticks) / os.sysconf("SC_CLK_TCK")
     except (OSError, AttributeError):
         age = time.process_time()
     return time.monotonic() - max(0.0, age)

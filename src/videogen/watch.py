@@ -1,7 +1,7 @@
 """Counts what a run costs while it runs, from the clouds' own start times, and stops it at the cap."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -9,7 +9,7 @@ from decimal import Decimal
 from videogen.background import every
 from videogen.clouds import Cloud, Machine
 from videogen.errors import CloudError, StoreError
-from videogen.money import CENT, Cap, cost
+from videogen.money import CENT, Cap, Receipt, cost
 from videogen.receipts import Receipts
 from videogen.rent_record import RentRecord
 from videogen.spending import so_far
@@ -38,7 +38,8 @@ class _Seen:
 class Watch:
     """Of one run; what does not answer leaves the last answer standing, and time goes on.
 
-    `most_per_hour`: what all workers of the run can cost an hour; it counts while nothing better is known.
+    `most_per_hour`: what all workers of the run can cost an hour; it counts while nothing better is known. `uses`: the
+    machines that the run uses, whoever rented them; it may grow.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Watch:
         cap: Cap,
         most_per_hour: Decimal,
         *,
+        uses: Set[str] = frozenset(),
         cloud: Cloud,
         books: Receipts,
         clock: Callable[[], datetime],
@@ -55,9 +57,11 @@ class Watch:
         say: Callable[[str], None],
     ) -> None:
         self._run, self._stack, self._cap, self._most = run, stack, cap, most_per_hour
+        self._uses = uses
         self._cloud, self._books, self._clock, self._stops, self._say = cloud, books, clock, stops, say
         self._began = self._said = clock()
         self._seen: _Seen | None = None
+        self._silent = False
 
     def start(self, stop: threading.Event) -> None:
         """Looks and counts, each on a thread of its own, until `stop` is set."""
@@ -69,11 +73,11 @@ class Watch:
         now = self._clock()
         try:
             month = self._books.month(now)
-            machines = {machine.name: machine for machine in self._cloud.machines(self._stack)}
-        except (StoreError, CloudError):
+        except StoreError:
             return
-        rents = tuple(rent for rent in month.open_rents if rent.run == self._run)
-        ended = sum((one.dollars for one in month.receipts if one.run == self._run), Decimal(0))
+        machines = self._machines()
+        rents = tuple(rent for rent in month.open_rents if self._ours(rent))
+        ended = sum((one.dollars for one in month.receipts if self._ours(one)), Decimal(0))
         others = month.dollars - ended - sum((so_far(rent, now) for rent in rents), Decimal(0))
         self._seen = _Seen(rents, machines, ended, others)
 
@@ -84,7 +88,7 @@ class Watch:
         others = self._seen.others if self._seen else Decimal(0)
         ending = cost(hourly, ENDING.total_seconds())
         for name, dollars, cap in (("run", spent, self._cap.run), ("month", spent + others, self._cap.month)):
-            if spent > 0 and dollars + ending >= cap:
+            if dollars + ending >= cap:
                 self._stops.cap(f"the cap of a {name} is reached: ${dollars.quantize(CENT)} of ${cap}")
         if now - self._said >= timedelta(seconds=SAY_SECONDS):
             self._said = now
@@ -103,10 +107,30 @@ class Watch:
         if seen is None:
             return self._most
         living = (rent for rent in seen.rents if not rent.unbilled)
-        return sum(((seen.machines.get(rent.machine) or rent).dollars_per_hour for rent in living), Decimal(0))
+        return sum((_price(rent, seen.machines.get(rent.machine)) for rent in living), Decimal(0))
+
+    def _ours(self, one: RentRecord | Receipt) -> bool:
+        return one.run == self._run or one.machine in self._uses
+
+    def _machines(self) -> Mapping[str, Machine]:
+        """What the cloud shows; while it is silent, what it showed last, and the books say what else there is."""
+        try:
+            found = {machine.name: machine for machine in self._cloud.machines(self._stack)}
+        except CloudError as error:
+            if not self._silent:
+                self._say(f"what it costs is counted by the books alone: {error.message}")
+            self._silent = True
+            return self._seen.machines if self._seen else {}
+        self._silent = False
+        return found
+
+
+def _price(rent: RentRecord, machine: Machine | None) -> Decimal:
+    """Dollars an hour; of a machine that boots or has exited a list may name none, and it costs all the same."""
+    return (machine.dollars_per_hour if machine else Decimal(0)) or rent.dollars_per_hour
 
 
 def _cost(rent: RentRecord, machine: Machine | None, now: datetime) -> Decimal:
-    if machine is None:
+    if machine is None or rent.unbilled:
         return so_far(rent, now)
-    return cost(machine.dollars_per_hour, max(0.0, (now - machine.started).total_seconds()))
+    return cost(_price(rent, machine), max(0.0, (now - machine.started).total_seconds()))

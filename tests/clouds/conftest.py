@@ -19,6 +19,7 @@ from videogen.clouds import Machine, WorkerSpec
 from videogen.clouds.local import LocalCloud
 from videogen.clouds.runpod import RunpodCloud
 from videogen.comfyui_source import ComfyuiSource
+from videogen.ending import BILL_SETTLED
 from videogen.gpu import Offer
 from videogen.lease import LeaseTerms
 from videogen.money import Cap, Receipt
@@ -123,6 +124,12 @@ class Quick:
     def paid(self) -> Decimal:
         """The sum of the receipts."""
         return sum((one.dollars for one in self.receipts.values()), Decimal(0))
+
+    def settle(self) -> None:
+        """Hours later the bill is whole, and what waited for it is closed."""
+        if waiting := [rent for rent in self.books.open_rents() if rent.unbilled]:
+            self.fake.clock.advance(BILL_SETTLED.total_seconds())
+            assert all(self.renter.closed(rent) for rent in waiting)
 
     def creates(self) -> int:
         """How often a pod was ordered."""

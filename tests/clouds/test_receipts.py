@@ -9,6 +9,7 @@ import pytest
 
 from videogen import local_store, receipts
 from videogen.errors import ObjectMissing, StoreError
+from videogen.lease import LeaseTerms
 from videogen.local_store import LocalStore
 from videogen.money import Cap, Receipt
 from videogen.receipts import Receipts
@@ -138,14 +139,15 @@ def test_a_receipt_that_waits_closes_its_rent(state: Path, store: StoreClient) -
 
 
 def test_a_renewal_is_in_the_record(tmp_path: Path, store: StoreClient) -> None:
-    """Whoever looks next knows the new lease; what is not on record cannot be renewed."""
+    """Whoever looks next knows the new lease and cap; what is not on record cannot be renewed."""
     one, two = Receipts(tmp_path / "one", store), Receipts(tmp_path / "two", store)
     one.open(rent("dev-1-a"))
+    lease, cap = LeaseTerms(total=240, idle=30, boot=20), Cap(run=Decimal(2), month=Decimal(20))
 
-    assert two.renewed("dev-1-a", 240).lease_minutes == 240
-    assert one.record("dev-1-a") == rent("dev-1-a", lease_minutes=240)
+    assert two.renewed("dev-1-a", lease, cap).lease_minutes == 240
+    assert one.record("dev-1-a") == rent("dev-1-a", lease_minutes=240, boot_minutes=20, cap=cap)
     with pytest.raises(ObjectMissing):
-        two.renewed("dev-9-z", 240)
+        two.renewed("dev-9-z", lease, cap)
     assert one.record("dev-9-z") is None
 
 

@@ -189,6 +189,7 @@ class Silent:
     """A cloud that does not answer."""
 
     name = "local"
+    account = ""
 
     def machines(self, _stack: str | None = None) -> tuple[Machine, ...]:
         """No answer."""

@@ -1,8 +1,11 @@
 """Renting from a RunPod that misbehaves: one worker or none, nothing left behind, and receipts that equal its bill."""
 
+import dataclasses
+import errno
 import threading
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -24,7 +27,9 @@ from videogen.errors import (
 from videogen.gpu import Offer
 from videogen.lease import RentTerms
 from videogen.money import Cap
-from videogen.rent_record import Heartbeat
+from videogen.receipts import Receipts
+from videogen.rent import Renter
+from videogen.rent_record import Heartbeat, RentRecord
 from videogen.store import heartbeat_key
 
 SXM, NVL, PCIE = "NVIDIA H100 80GB HBM3", "NVIDIA H100 NVL", "NVIDIA H100 PCIe"
@@ -36,6 +41,7 @@ Alive = Callable[[], bool]
 def assert_nothing_is_left(quick: Quick) -> None:
     """No pod lives, every rent has its receipt, and the receipts are the bill."""
     assert not quick.fake.alive()
+    quick.settle()
     assert quick.books.open_rents() == []
     assert abs(quick.paid - quick.fake.bill().total) < Decimal("0.001")
 
@@ -129,6 +135,25 @@ def test_dearer_than_the_ceiling_is_ended(quick: Quick) -> None:
     assert_nothing_is_left(quick)
 
 
+def test_a_price_that_comes_late_is_required_too(quick: Quick) -> None:
+    """What a pod costs is looked at again when it is ready: a dear one is ended, the price of another is in the books."""
+    quick.fake.fault("late-price")
+    quick.fake.fault("dearer", gpu=SXM, dollars="4.41")
+    quick.fake.fault("dearer", gpu=NVL, dollars="3.25")
+    machine = quick.rent(takes(quick, 300))
+    rent = quick.books.record(machine.name)
+
+    assert rent
+    assert (machine.dollars_per_hour, rent.dollars_per_hour) == (Decimal("3.25"), Decimal("3.25"))
+    quick.renter.end(machine, "destroyed")
+    quick.settle()
+    assert {quick.fake.pod(one.machine).gpu: one.why for one in quick.receipts.values()} == {
+        SXM: "dearer than allowed",
+        NVL: "destroyed",
+    }
+    assert_nothing_is_left(quick)
+
+
 def test_a_cap_holds_with_the_real_price(quick: Quick) -> None:
     """A lease that would break the run's or the month's cap is not begun; the exit code is that of a cap."""
     quick.wants(cap=Cap(run=Decimal("2.00"), month=Decimal(100)))
@@ -216,6 +241,7 @@ def test_a_pod_that_comes_late_is_ended(quick: Quick) -> None:
 
     assert hidden.times == 0
     assert [pod.id for pod in quick.fake.alive()] == [machine.id]
+    quick.settle()
     assert "came to be after its create had failed" in [one.why for one in quick.receipts.values()]
 
 
@@ -320,7 +346,7 @@ def test_a_machine_that_cannot_be_ended_stops_all(quick: Quick) -> None:
 
 
 def test_dead_while_it_boots_is_seen_and_a_silent_cloud_is_not_dead(quick: Quick) -> None:
-    """`alive` follows the cloud, asks it every ten seconds at most, and takes silence for nothing."""
+    """`alive` follows the cloud, asks it every ten seconds, at first more often, and takes silence for nothing."""
     quick.fake.fault("gone", gpu=SXM, seconds=100)
     seen: list[bool] = []
 
@@ -352,6 +378,7 @@ def test_ready_then_gone_is_found_and_billed(quick: Quick) -> None:
     quick.fake.clock.advance(7200)
 
     assert quick.renter.look(machine) is None
+    quick.settle()
     (receipt,) = quick.receipts.values()
     assert (receipt.why, receipt.basis) == ("found gone", "billing")
     assert_nothing_is_left(quick)
@@ -418,7 +445,7 @@ def test_an_end_closes_no_rent_of_what_it_never_saw(quick: Quick) -> None:
 
     assert not quick.renter.closed(rent)
     quick.fake.heal()
-    assert quick.renter.closed(rent)
+    assert not quick.renter.closed(rent)  # it is ended now; what it cost before anybody saw its price, the bill knows
     assert_nothing_is_left(quick)
 
 
@@ -436,7 +463,7 @@ def test_a_worker_says_what_its_pod_is_called(quick: Quick) -> None:
         quick.store.outputs, heartbeat_key(rent.machine), beat.model_dump_json(by_alias=True).encode()
     )
 
-    assert quick.renter.closed(rent)
+    assert not quick.renter.closed(rent)
     assert_nothing_is_left(quick)
 
 
@@ -447,6 +474,7 @@ def test_an_exited_pod_is_ended_and_billed(quick: Quick) -> None:
     quick.fake.clock.advance(7200)
 
     assert quick.renter.look(machine) is None
+    quick.settle()
     (receipt,) = quick.receipts.values()
     assert (receipt.why, receipt.basis) == ("found ended", "billing")
     assert_nothing_is_left(quick)
@@ -462,8 +490,21 @@ def test_a_price_that_changes_is_billed(quick: Quick, price: str) -> None:
     assert looked is not None
     quick.renter.end(looked, "destroyed")
 
+    quick.settle()
     (receipt,) = quick.receipts.values()
     assert receipt.basis == "billing"
+    assert_nothing_is_left(quick)
+
+
+@pytest.mark.parametrize("price", ["4.30", "1.00"])
+def test_a_price_that_changes_while_it_boots_is_billed(quick: Quick, price: str) -> None:
+    """When it changed only the bill knows, for what is in the books is looked at once it is ready."""
+    quick.fake.fault("price-change", seconds=800, dollars=price)
+    machine = quick.rent(takes(quick, 1000))
+    assert quick.books.open_rents()[0].dollars_per_hour == Decimal(price)
+    quick.fake.clock.advance(600)
+    quick.renter.end(machine, "destroyed")
+    quick.settle()
     assert_nothing_is_left(quick)
 
 
@@ -477,8 +518,8 @@ def test_a_price_that_rose_when_nobody_looked_is_billed(quick: Quick) -> None:
     quick.fake.clock.advance(600)
     quick.renter.end(machine, "destroyed")
 
-    assert [one.basis for one in quick.receipts.values()] == ["billing"]
     assert_nothing_is_left(quick)
+    assert [one.basis for one in quick.receipts.values()] == ["billing"]
 
 
 def test_a_price_that_changed_unbilled_counts_at_its_highest(quick: Quick) -> None:
@@ -503,6 +544,26 @@ def test_an_attempt_that_died_is_found_though_lists_are_empty(quick: Quick) -> N
 
     assert [pod.id for pod in quick.fake.alive()] == [machine.id]
     assert quick.receipts[left.name].why == "left behind by an attempt that died"
+
+
+def test_what_another_backend_has_rented_is_not_left_behind(quick: Quick) -> None:
+    """Two places of state that share a bucket: the second is refused, and the first one's machine lives on."""
+    first, second = (dataclasses.replace(quick.renter, backend=name) for name in ("aaaaaaaa", "bbbbbbbb"))
+
+    def rent(renter: Renter) -> Machine:
+        return renter.rent(quick.spec, lambda _machine, _alive: "ready", quick.cancelled, quick.said.append)[0]
+
+    machine = rent(first)
+    with pytest.raises(VideogenError, match=rf"{machine.name} was rented through another Pulumi backend \(aaaaaaaa"):
+        rent(second)
+    assert [pod.id for pod in quick.fake.alive()] == [machine.id]
+    again = rent(first)
+    assert list(quick.receipts) == [machine.name]
+
+    quick.fake.fault("empty-list")
+    other = rent(second)
+    assert {pod.id for pod in quick.fake.alive()} == {again.id, other.id}
+    assert [rent.backend for rent in quick.books.open_rents()] == ["aaaaaaaa", "bbbbbbbb"]
 
 
 def test_strangers_stay(quick: Quick) -> None:
@@ -556,6 +617,26 @@ def test_a_crash_within_the_proof_leaves_nothing(quick: Quick) -> None:
     with pytest.raises(KeyboardInterrupt):
         quick.rent(crash)
     assert_nothing_is_left(quick)
+
+
+class FullDisk(Receipts):
+    """Books on a disk that is full as soon as a machine is there."""
+
+    def open(self, record: RentRecord) -> None:
+        """Raises `OSError` for a record with the cloud's own name."""
+        if record.id:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        super().open(record)
+
+
+def test_a_full_disk_leaves_no_machine(quick: Quick, tmp_path: Path) -> None:
+    """A machine whose name cannot be written down is ended; its rent stays open for the bill."""
+    quick.books = FullDisk(tmp_path / "books", quick.store)
+
+    with pytest.raises(OSError, match="No space left"):
+        quick.rent()
+    assert quick.creates() == 1
+    assert not quick.fake.alive()
 
 
 def test_all_errors_are_named(quick: Quick) -> None:

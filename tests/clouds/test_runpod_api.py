@@ -75,6 +75,16 @@ def test_a_question_is_asked_again() -> None:
         assert all(agent.startswith("video-gen/") for agent in agents)
 
 
+def test_a_limit_that_says_no_time_ends_too() -> None:
+    """`Retry-After: 0`: it is asked each second, until patience is over; an order may come again in a second."""
+    with api((429, {"detail": "slow down"}, {"Retry-After": "0"})) as (client, waits, _):
+        with pytest.raises(CloudUnknown, match="slow down"):
+            client.get("/pods")
+        with pytest.raises(RateLimited) as caught:
+            client.order("POST", "/pods", {})
+        assert (set(waits), sum(waits), caught.value.seconds) == ({1}, 60, 1)
+
+
 def test_patience_ends() -> None:
     """After a minute it is unknown, with the last words; a limit that lasts longer is not waited for."""
     with api((503, {"detail": "upstream"}, {})) as (client, waits, _):

@@ -6,8 +6,8 @@
     fail 2           the next 2 calls of the verb fail
     run PROGRAM …    runs a program with Pulumi's environment and fails as it does
 
-A file `deaf` makes it ignore SIGINT. `stack export` prints `state.json`, `stack output` prints `outputs.json`; `cancel`
-removes the lock. Every call is a line of `calls`.
+A file `deaf` makes it ignore SIGINT. `stack export` prints `state.json`, without which there is no such stack, `stack
+output` prints `outputs.json`; `cancel` removes the lock. Every call is a line of `calls`.
 """
 
 import json
@@ -50,6 +50,9 @@ def main(home: str) -> int:
     verb = " ".join(word for word in words[:2] if not word.startswith("-"))
     with (folder / "calls").open("a") as log:
         log.write(f"{verb}\n")
+    if verb == "stack export" and not (folder / "state.json").exists():
+        sys.stderr.write("error: no stack named 'organization/videogen/gone' found\n")
+        return 255
     if verb in ("stack export", "stack output"):
         sys.stdout.write((folder / ("state.json" if verb == "stack export" else "outputs.json")).read_text())
         return 0

@@ -43,6 +43,7 @@ def main() -> None:
 
 def _up(folder: Path, outputs: StackOutputs, books: Receipts) -> None:
     owner = tag.owner(outputs.store)
+    cloud = choose("runpod", outputs.stack, outputs.store)
     resources = []
     for worker in outputs.workers:
         record = RentRecord(
@@ -66,6 +67,9 @@ def _up(folder: Path, outputs: StackOutputs, books: Receipts) -> None:
         control = os.environ["VIDEOGEN_RUNPOD_URL"].removesuffix("/v2") + "/_control/plant"
         headers = {"Authorization": f"Bearer {os.environ['FAKE_RUNPOD_CONTROL']}"}
         made = httpx.post(control, json=pod, headers=headers).raise_for_status().json()
+        machine = cloud.get(worker.name)
+        assert machine
+        books.open(record.model_copy(update={"id": machine.id, "dollars_per_hour": machine.dollars_per_hour}))
         resources.append(
             {"type": "videogen:index:GpuWorker", "id": worker.name, "outputs": {"id": made["id"]}},
         )

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,13 @@ from tests.doubles.s3_server import S3Server
 from tests.infra.conftest import Checkout
 from videogen import manifest as models
 from videogen import mirror, project
+from videogen.clouds.runpod import RunpodCloud
+from videogen.ending import BILL_SETTLED
+from videogen.pace import Pace
 from videogen.receipts import Receipts
+from videogen.rent import Renter
+from videogen.runpod_api import RunpodApi
+from videogen.secret import Secret
 
 MANIFEST = "models_manifest.dev.yaml"
 PHASE = {
@@ -62,6 +69,14 @@ class RentedPhase(Checkout):
         found = json.loads(done.stdout)
         assert isinstance(found, dict)
         return found
+
+    def settle(self) -> None:
+        """Hours later the bill is whole, and what waited for it is closed."""
+        cloud = RunpodCloud(RunpodApi(self.runpod.url, Secret(self.runpod.key)), self.s3.place)
+        pace = Pace(clock=lambda: datetime.now(UTC) + BILL_SETTLED)
+        for rent in self.books().open_rents():
+            assert rent.unbilled, rent
+            assert Renter(cloud, self.books(), by="test", pace=pace).closed(rent)
 
     def books(self) -> Receipts:
         """Records and receipts in the bucket, without those that only one machine has."""

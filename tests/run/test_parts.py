@@ -128,7 +128,7 @@ class Meter:
     """A run of two H100 on a fake RunPod, with books in a store, and a watch on it."""
 
     def __init__(self, folder: Path, s3: S3Server, fake: FakeRunpod, cap: Cap) -> None:
-        self.fake, self.stops, self.words = fake, Stops(), list[str]()
+        self.fake, self.stops, self.words, self.uses = fake, Stops(), list[str](), set[str]()
         store = s3.store(patience_seconds=1)
         self.books = Receipts(folder / "phase-c", store)
         self.owner = tag.owner(s3.place)
@@ -137,6 +137,7 @@ class Meter:
             "phase-c",
             cap,
             Decimal("8.80"),
+            uses=self.uses,
             cloud=RunpodCloud(RunpodApi(fake.url, Secret(fake.key), patience_seconds=1), s3.place),
             books=self.books,
             clock=fake.clock,
@@ -230,6 +231,7 @@ def test_a_watch_that_sees_nothing_counts_the_most(tmp_path: Path, s3: S3Server)
     with fake_runpod(clock=Clock.quick()) as fake:
         meter = Meter(tmp_path, s3, fake, CAP)
         fake.fault("refuse", on="any", status=503)
+        s3.kill()
         meter.watch.look()
         assert meter.after(53, look=False) < 8
         meter.after(1, look=False)
@@ -247,3 +249,52 @@ def test_a_cloud_that_falls_silent_leaves_the_last_answer(tmp_path: Path, s3: S3
         fake.fault("refuse", on="list", status=503)
 
         assert meter.after(10) == 2 * first
+
+
+def test_a_run_that_goes_on_pays_for_what_an_earlier_one_rented(tmp_path: Path, s3: S3Server) -> None:
+    """The cap holds for every machine that the run uses, whoever rented it."""
+    with fake_runpod(clock=Clock.quick()) as fake:
+        meter = Meter(tmp_path, s3, fake, CAP)
+        meter.rent("phase-c-1-aa", run="killed")
+        meter.uses.add("phase-c-1-aa")
+        price = Decimal(fake.alive()[0].dollars_per_hour)
+        assert meter.after(60) == price
+        meter.after(62)
+
+        assert "the cap of a run is reached" in meter.stops.why().message
+
+
+def test_the_months_cap_holds_for_a_run_that_has_spent_nothing(tmp_path: Path, s3: S3Server) -> None:
+    """What others spend alone reaches the month's cap."""
+    with fake_runpod(clock=Clock.quick()) as fake:
+        meter = Meter(tmp_path, s3, fake, CAP.model_copy(update={"month": Decimal(4)}))
+        meter.rent("phase-c-9-zz", run="another")
+        assert meter.after(61) == 0
+
+        assert "the cap of a month is reached" in meter.stops.why().message
+
+
+def test_a_machine_without_a_price_costs_what_was_accepted(tmp_path: Path, s3: S3Server) -> None:
+    """An exited pod's price is shown as nothing, and it may cost all the same."""
+    with fake_runpod(clock=Clock.quick()) as fake:
+        meter = Meter(tmp_path, s3, fake, CAP)
+        meter.rent("phase-c-1-aa")
+        fake.pod("phase-c-1-aa").exit_at = fake.clock()
+
+        assert meter.after(60) == Decimal("4.40")
+        assert meter.watch.hourly() == Decimal("4.40")
+
+
+def test_a_cloud_that_is_silent_from_the_first_rent_on_leaves_the_books(tmp_path: Path, s3: S3Server) -> None:
+    """What is written down costs what was accepted for it, and that the cloud is silent is said, once."""
+    with fake_runpod(clock=Clock.quick()) as fake:
+        meter = Meter(tmp_path, s3, fake, CAP)
+        assert meter.after(1) == 0
+        meter.rent("phase-c-1-aa")
+        fake.fault("refuse", on="list", status=503)
+
+        assert meter.after(60) == Decimal("4.40")
+        meter.after(1)
+        assert len([words for words in meter.words if "by the books alone" in words]) == 1
+        meter.after(60)
+        assert "the cap of a run is reached" in meter.stops.why().message

@@ -293,6 +293,18 @@ def test_a_killed_run_is_swept(office: Office) -> None:
     assert office.receipts()["phase-c-1-aa"]["ended_by"] == "sweeper"
 
 
+def test_workers_that_another_run_rents_meanwhile_are_not_ended(office: Office) -> None:
+    """Another machine's run brings the same stack up between our look and our `up`: it keeps its workers."""
+    up = office.pulumi / "up"
+    up.write_text(up.read_text().replace("run ", "run env VIDEOGEN_RUN=the-other ", 1))
+    code, out, err = ended(office.run())
+
+    assert code == 1
+    assert "phase-c-1-aa, which another run has rented meanwhile" in out + err
+    assert "destroy" not in pulumi_double.calls(office.pulumi)
+    assert (len(office.fake.alive()), office.receipts()) == (1, {})
+
+
 def test_workers_of_somebody_else_are_not_ended(office: Office) -> None:
     """A stack with workers that a plain `pulumi up` rented is none for a run."""
     workers = [{"type": "videogen:index:GpuWorker", "id": "phase-c-1-zz", "outputs": {}}]

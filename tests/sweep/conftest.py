@@ -19,7 +19,7 @@ from videogen.receipts import Receipts
 from videogen.rent_record import Heartbeat, RentRecord
 from videogen.runpod_api import RunpodApi
 from videogen.secret import Secret
-from videogen.store import Store, heartbeat_key
+from videogen.store import Store, heartbeat_key, rent_record_key
 from videogen.sweep import Finding, Place, Swept, sweep
 
 STACK = "phase-c"
@@ -36,6 +36,7 @@ class Owner:
     store: Store
     cloud: RunpodCloud
     books: Receipts
+    others: tuple[Receipts, ...] = ()
     state: StackState | Exception | None = field(default_factory=lambda: StackState({}, frozenset()))
 
     def rented(
@@ -45,11 +46,15 @@ class Owner:
         *,
         pod: bool = True,
         known: bool = True,
+        named: bool = False,
         lease: float = 60,
         run: str = "",
         cap: int = 50,
     ) -> RentRecord:
-        """A rent of so many minutes ago, with its pod and a heartbeat of just now."""
+        """A rent of so many minutes ago, with its pod and a heartbeat of just now.
+
+        `known`: to its stack's state. `named`: its id is in the books though the stack does not know it.
+        """
         record = RentRecord(
             machine=name,
             cloud="runpod",
@@ -66,9 +71,13 @@ class Owner:
             cap=Cap(run=Decimal(cap), month=Decimal(100)),
         )
         self.books.open(record)
+        age(self.s3.file("outputs", rent_record_key(name)), minutes)
         made = self.planted(tag.tagged(record.owner, name), name, minutes, lease) if pod else ""
         if pod:
             self.beat(name)
+        if made and (known or named):
+            record = record.model_copy(update={"id": made, "dollars_per_hour": Decimal("3.99")})
+            self.books.open(record)
         if known and isinstance(self.state, StackState):
             self.state = StackState({**self.state.workers, name: {"id": made}}, self.state.ids)
         return record
@@ -90,7 +99,7 @@ class Owner:
 
     def sweep(self, *, dry_run: bool = False) -> Swept:
         """What a sweep finds and does."""
-        place = Place("runpod", self.cloud, "runpod", self.books, self.store)
+        place = Place("runpod", self.cloud, "runpod", self.books, self.store, others=self.others)
         return sweep(place, (STACK,), self.known, dry_run=dry_run)
 
     def known(self, stack: str) -> StackState | None:

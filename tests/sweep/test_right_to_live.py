@@ -112,6 +112,14 @@ def test_a_renewed_lease_counts() -> None:
     assert after(100, replace(heard, record=None, lease_minutes=0)) == Right(lives=True, why="its lease is not known")
 
 
+def test_the_longer_lease_counts() -> None:
+    """A record may be an old copy, read where the store did not answer; the stack's state knows of a renewal too."""
+    heard = replace(HEALTHY, heard=START + timedelta(minutes=99))
+
+    assert after(100, replace(heard, declared_minutes=120.0)).lives
+    assert not after(100, replace(heard, declared_minutes=30.0)).lives
+
+
 def test_what_is_unknown_ends_nothing() -> None:
     """State, store and sums that cannot be read are no reason; the lease is one all the same."""
     dark = replace(HEALTHY, record=None, in_state=None, heard=None, last_word=None, store_answers=False, spending=None)
@@ -133,7 +141,16 @@ def test_a_machine_that_costs_nothing_may_be_silent() -> None:
     """Heartbeats and caps are for machines that bill."""
     spending = Spending(Decimal(1000), Decimal(1000))
 
-    assert after(50, replace(HEALTHY, dollars_per_hour=Decimal(0), heard=None, spending=spending)).lives
+    free = RECORD.model_copy(update={"dollars_per_hour": Decimal(0)})
+    assert after(50, replace(HEALTHY, dollars_per_hour=Decimal(0), record=free, heard=None, spending=spending)).lives
+
+
+def test_a_machine_without_a_price_bills_by_its_record() -> None:
+    """A cloud names no price for what is on its way; silence and caps count for it all the same."""
+    unpriced = replace(HEALTHY, dollars_per_hour=Decimal(0))
+
+    assert after(30, replace(unpriced, heard=None)).why == "silent for 30 min"
+    assert "cap of a run" in after(30, replace(unpriced, spending=Spending(Decimal(50), Decimal(10)))).why
 
 
 moments = st.floats(0, 300).map(lambda minutes: START + timedelta(minutes=minutes))

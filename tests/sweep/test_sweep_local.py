@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.doubles import pulumi_double
+from tests.doubles.runpod import FakeRunpod, fake_runpod
 from videogen import places, process, project
 from videogen.clouds import Candidate, Machine, WorkerSpec
 from videogen.clouds.local import LocalCloud
@@ -89,7 +90,7 @@ class House:
         resources = [{"type": "videogen:index:GpuWorker", "id": name, "outputs": {}} for name in names]
         (self.folder / "pulumi" / "state.json").write_text(json.dumps({"deployment": {"resources": resources}}))
 
-    def sweep(self, *words: str, pulumi: bool = True) -> tuple[int, Any, str]:
+    def sweep(self, *words: str, pulumi: bool = True, fake: FakeRunpod | None = None) -> tuple[int, Any, str]:
         """Exit code, document and talk of `videogen sweep --json`."""
         path = f"{self.folder / 'pulumi' / 'bin'}:" if pulumi else ""
         environment = os.environ | {
@@ -98,6 +99,7 @@ class House:
             "VIDEOGEN_STATE": str(self.folder / "state"),
         }
         environment.pop("RUNPOD_API_KEY", None)
+        environment |= fake.environment if fake else {}
         done = subprocess.run(
             [sys.executable, "-m", "videogen.cli", "sweep", "--json", *words],
             cwd=self.folder,
@@ -176,6 +178,25 @@ def test_everything_of_a_checkout_that_never_rented(house: House) -> None:
     assert [words.split(":")[0] for words in said["left_out"]] == [f"runpod (phase-{name})" for name in "abc"]
 
 
+def test_with_a_key_nothing_is_left_out_unasked(house: House) -> None:
+    """No store is known, so nobody knows whose a machine is: one that lives is an alarm, and so is no answer."""
+    with fake_runpod() as fake:
+        code, said, err = house.sweep("--all", fake=fake)
+        assert (code, said["alarms"]) == (0, []), err
+
+        fake.plant("videogen-0123abcd-phase-c-1-aa")
+        code, said, _ = house.sweep("--all", fake=fake)
+        assert (code, said["right"]) == (1, False)
+        (alarm,) = said["alarms"]
+        assert "videogen-0123abcd-phase-c-1-aa" in alarm
+        assert "nothing here knows whose it is" in alarm
+
+        fake.fault("refuse", on="list", status=401)
+        code, said, _ = house.sweep("--all", fake=fake)
+        assert code == 1
+        assert "which machines live is not known" in said["alarms"][0]
+
+
 def test_a_stack_that_is_named_and_cannot_be_looked_at(house: House) -> None:
     """Whoever names a stack wants to know: no store, no answer, exit code 1."""
     code, said, _ = house.sweep("--stack", "phase-c")
@@ -196,6 +217,8 @@ def test_stacks_of_one_owner_are_looked_at_together(house: House, monkeypatch: p
         return LocalCloud(IMAGES, house.state)
 
     outputs = StoreOutputs(store=store, storeAccess=KEYS)
+    for name in ("phase-a", "phase-c"):
+        (house.folder / "state" / name / "receipts").mkdir(parents=True)
     found = places.places(("dev", "phase-a", "phase-c", "prod"), (), outputs, choose, every=True)
 
     assert asked == ["local for dev", "runpod for phase-a"]
@@ -204,6 +227,7 @@ def test_stacks_of_one_owner_are_looked_at_together(house: House, monkeypatch: p
         ("runpod", ("phase-a", "phase-c", "prod")),
     ]
     assert [place.whole for place, _ in found.found] == [False, True]
+    assert [len(place.others) for place, _ in found.found] == [0, 1]  # the folder of phase-c
 
 
 def test_which_stacks_must_be_said(house: House) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import signal
-import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -13,15 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.doubles import studio
 from tests.doubles.s3_server import S3Server
 from tests.doubles.worker_process import WorkerProcess, fill, manifest_text, settings, ticks, worker
-
-
-@contextmanager
-def deaf() -> Iterator[str]:
-    """`host:port` of a socket that takes connections and never answers."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        yield f"127.0.0.1:{listening.getsockname()[1]}"
 
 
 def heeds(number: signal.Signals, pid: int) -> bool:
@@ -56,15 +49,15 @@ def test_each_step(s3: S3Server, tmp_path: Path, step: str) -> None:
     text = manifest_text()
     digest = fill(s3, text)
     kept = tmp_path / "disk" / "cache" / "manifests" / f"{digest}.yaml"
-    with deaf() as nobody:
+    with studio.deaf() as nobody:
         more: dict[str, Any] = {}
         variables = {}
         if step == "repository":
-            more = {"repository": f"ssh://{nobody}/x", "repository_ref": "main"}
+            more = {"repository": nobody.url.replace("http:", "ssh:") + "/x", "repository_ref": "main"}
         elif step == "ComfyUI answers":
             variables = {"STANDIN_FAULTS": json.dumps([{"name": "slow_start", "seconds": 30}])}
         else:
-            more = {"store_endpoint": f"http://{nobody}"}
+            more = {"store_endpoint": nobody.url}
         if step == "models":
             kept.parent.mkdir(parents=True)
             kept.write_text(text)

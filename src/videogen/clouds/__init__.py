@@ -142,6 +142,13 @@ class Cloud(Protocol):
     def name(self) -> str:
         """As a stack file calls it, and as its machines say."""
 
+    @property
+    def account(self) -> str:
+        """The key by which it is asked, as a word that tells nothing of it: the same word, the same account.
+
+        Nothing where there is but one account.
+        """
+
     def candidates(self, spec: WorkerSpec) -> tuple[Candidate, ...]:
         """What may be tried for the spec, best first: its GPUs in order, each in its places in order.
 

@@ -31,6 +31,7 @@ class LocalCloud:
     """
 
     name = NAME
+    account = ""
 
     def __init__(self, images: Path, state: Path) -> None:
         self._images = images

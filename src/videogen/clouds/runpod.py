@@ -49,6 +49,11 @@ class RunpodCloud:
         self._worker_api = worker_api
         self._pace = pace or Pace()
 
+    @property
+    def account(self) -> str:
+        """Of the API's key."""
+        return self._api.account
+
     def candidates(self, spec: WorkerSpec) -> tuple[Candidate, ...]:
         """Each GPU in each place; where a network volume is mounted, only in its place."""
         places: tuple[str | None, ...] = spec.places or (None,)

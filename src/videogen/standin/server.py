@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import importlib
 import ipaddress
 import logging
 import shutil
@@ -83,7 +84,7 @@ async def _work(hub: Hub, executor: Executor) -> None:
 
 def _warm_up() -> None:
     """Import the renderer while nobody waits for it; before the server listens it would cost half a second."""
-    import videogen.standin.pictures  # noqa: F401  # for its effect: the renderer lies ready in `sys.modules`
+    importlib.import_module("videogen.standin.pictures")
 
 
 def _guard(cors: str | None) -> Middleware:

@@ -27,7 +27,8 @@ network volume's folder. `VIDEOGEN_RUNPOD_PROXY` leads to them, WebSockets too: 
 
 The account. `fake.alive()` what costs now · `fake.pod(part of a name)` also ended ones, with `.id .key .env .ended` ·
 `fake.calls` what was asked · `fake.stock(gpu, free, place)` · `fake.price(gpu, secure)` · `fake.balance(dollars)` (402) ·
-`fake.plant(name, env)` somebody else's pod · `fake.paged(size)` lists with cursors · `fake.quota(minute=60)` (429).
+`fake.plant(name, env)` somebody else's pod · `fake.paged(size)` lists with cursors · `fake.quota(minute=60)` (429) ·
+`fake.another_account()` a key that sees nothing of this one.
 GPUs and data centers: `catalog.py`. A pod's key (`fake.pod(...).key`) may stop and terminate its own pod, nothing else.
 
 Faults: `fake.fault(kind, …)`, `fake.heal()`. Scope, all optional: `gpu`, `place`, `name` (part of the pod's name),
@@ -43,6 +44,7 @@ Faults: `fake.fault(kind, …)`, `fake.heal()`. Scope, all optional: `gpu`, `pla
     stuck in starting                             "stuck", state="STARTING"       (or "PROVISIONING")
     ready, then gone / exited                     "gone" / "exit", seconds=60     (after it runs)
     dearer than the catalog says                  "dearer", dollars="9.99"        (without: twice the price)
+    no price until it starts                      "late-price"
     another price later                           "price-change", seconds=60, dollars="9.99"
     an empty list                                 "empty-list"
     a list that breaks off after its first page   "half-list"
@@ -53,6 +55,7 @@ Faults: `fake.fault(kind, …)`, `fake.heal()`. Scope, all optional: `gpu`, `pla
     the pod's own key is refused                  "refuse", on="any", key="pod", status=403
     the whole API away / retired / silent         "refuse" / "refuse" / "hold", on="any", status=503 / 410
     the bill names a pod late                     "late-bill", seconds=3600       (after its end)
+    the bill has not the last hours yet           "half-bill", seconds=7200
 
 `on`: any create list get patch delete action catalog billing volumes templates registries.
 """

@@ -318,6 +318,8 @@ def _misbehave(pod: Pod, fault: Fault) -> None:
         pod.gone_at = later
     elif fault.kind == "exit":
         pod.exit_at = later
+    elif fault.kind == "late-price":
+        pod.late_price = True
     elif fault.kind == "dearer":
         pod.dollars_per_hour = pod.dollars_per_hour * 2 if fault.dollars is None else fault.dollars
     elif fault.kind == "price-change":

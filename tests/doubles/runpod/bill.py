@@ -86,9 +86,11 @@ def pod_records(account: Account, query: dict[str, str]) -> dict[str, Any]:
         return {"totalAmount": float(dollars), "gpuAmount": float(dollars), "cpuAmount": 0.0, "diskAmount": 0.0}
 
     records, total = [], Decimal(0)
-    for left, right in _buckets(begin, end, size):
+    half = account.faults.due("half-bill", "billing")
+    known = now - timedelta(seconds=half.seconds) if half else now
+    for left, right in _buckets(begin, min(end, known), size):
         for pod in pods:
-            if dollars := pod.dollars(left, min(right, now)):
+            if dollars := pod.dollars(left, min(right, known)):
                 total += dollars
                 records.append({**_range(left, right), "podId": pod.id, **amounts(dollars)})
     unique = len({record["podId"] for record in records})

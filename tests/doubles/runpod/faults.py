@@ -12,10 +12,10 @@ Call = Literal[
 ]  # fmt: skip
 Kind = Literal[
     "no-capacity", "refuse", "hold", "drop", "stuck", "gone", "exit", "dearer", "price-change", "empty-list",
-    "half-list", "missing", "lives-on", "late-bill",
+    "half-list", "missing", "lives-on", "late-bill", "late-price", "half-bill",
 ]  # fmt: skip
 
-OF_NEW_PODS: tuple[Kind, ...] = ("stuck", "gone", "exit", "dearer", "price-change")
+OF_NEW_PODS: tuple[Kind, ...] = ("stuck", "gone", "exit", "dearer", "price-change", "late-price")
 
 
 class Fault(BaseModel):
@@ -47,7 +47,7 @@ class Fault(BaseModel):
     """Seconds, for 429."""
     seconds: float = 0
     """`gone`, `exit`, `price-change`: after so long since it runs; `hold`: of real time, 0: until the server stops;
-    `late-bill`: the bill names a pod so long after its end."""
+    `late-bill`: the bill names a pod so long after its end; `half-bill`: it has nothing of so long before now."""
     dollars: Dollars | None = None
     """The price an hour of `dearer` and `price-change`."""
     reads: int | None = None

@@ -45,6 +45,8 @@ class Pod:
     key: str = field(default_factory=lambda: f"rpa_pod_{identifier(32)}")
     """What it may end itself with."""
     stuck: Status | None = None
+    late_price: bool = False
+    """It names no price while it is provisioned."""
     prices: list[tuple[datetime, Decimal]] = field(default_factory=list)
     """Later prices, in order."""
     gone_at: datetime | None = None
@@ -131,6 +133,7 @@ class Pod:
             for kind in ("http", "tcp")
             for inner in self.exposed(kind)
         ]
+        unpriced = ("EXITED", "PROVISIONING") if self.late_price else ("EXITED",)
         runtime = {
             "uptime": int((now - since).total_seconds()),
             "gpus": [{"util": 0, "memoryUtil": 0}] * self.count,
@@ -151,7 +154,7 @@ class Pod:
             "cudaVersion": "12.8",
             "ssh": {"proxy": None, "direct": None},
             "template": None,
-            "cost": 0.0 if status == "EXITED" else float(self.price(now)),
+            "cost": 0.0 if status in unpriced else float(self.price(now)),
             "locked": self.locked,
             "runtime": runtime if running else None,
             "createdAt": _told(self.created),

@@ -199,6 +199,13 @@ class FakeRunpod:
             assert time.monotonic() < end, f"still there: {left}"
             time.sleep(0.02)
 
+    def another_account(self) -> str:
+        """The key of an account of its own, in which there is nothing: it sees nothing of this one."""
+        assert self.api
+        key = f"rpa_{identifier(24)}"
+        self.api.others[key] = Api(Account(self.clock, 0.2, 0.3), key)
+        return key
+
     def bill(self) -> bill.Bill:
         """What all pods cost until now."""
         with self.account.lock:
