@@ -116,9 +116,12 @@ def test_a_batch_from_submit_to_fetch(desk: Desk) -> None:
 
 
 def test_a_failed_job_is_exit_1(desk: Desk) -> None:
-    """A job that runs out of memory fails with its reason; the others are done; the code is 1; --retry-failed heals."""
-    desk.workers[0].faults({"name": "out_of_memory", "times": 1})
+    """A job that runs out of memory on every rung fails with its reason; the others are done; --retry-failed heals."""
+    for worker in desk.workers:
+        worker.faults({"name": "out_of_memory", "over": {"noise_seed": 3}})
     code, out, err = desk.submit("--json")
+    for worker in desk.workers:
+        worker.faults()
     healed, _, _ = desk.submit("--retry-failed")
 
     assert code == 1
