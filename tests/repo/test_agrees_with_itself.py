@@ -6,11 +6,15 @@ import subprocess
 from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
 
-from videogen import project
+from videogen import declared, phase_document, project
+from videogen.forecast import traffic
+from videogen.manifest import PhaseName
+from videogen.money import worst_case
 
 ROOT = project.root()
 
@@ -88,6 +92,29 @@ def test_stack_files_have_all_keys() -> None:
     for name, keys in stacks.items():
         assert keys == known, name
     assert "config" not in yaml.safe_load((ROOT / "Pulumi.yaml").read_text())
+
+
+def test_stacks_name_what_their_phase_can_do() -> None:
+    """A stack's workers are proven for workflows whose models its phase has; together the phases name every workflow."""
+    named: set[str] = set()
+    for phase in get_args(PhaseName):
+        listed = yaml.safe_load((ROOT / f"Pulumi.phase-{phase}.yaml").read_text())["config"]["videogen:workflows"]
+        assert set(listed) <= {one.name for one in phase_document.workflows(phase)}, phase
+        named.update(listed)
+
+    assert named == set(project.workflow_names())
+
+
+@pytest.mark.parametrize("phase", get_args(PhaseName))
+def test_a_whole_lease_fits_the_cap(phase: PhaseName) -> None:
+    """What a phase costs at worst, rent and the models' way from AWS, is within the cap of its own run."""
+    wanted = declared.read(f"phase-{phase}")
+    models = project.read_manifest(ROOT / wanted.manifest).select(phase).models
+    size = sum(model.size or model.estimate or 0 for model in models)
+    assert wanted.lease
+
+    rent = worst_case(wanted.workers, wanted.dearest, wanted.lease.total)
+    assert rent + traffic(wanted.cloud, wanted.workers, size, "") <= wanted.cap.run
 
 
 def test_nothing_in_infra_shadows_a_package() -> None:

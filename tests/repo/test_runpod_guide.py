@@ -41,7 +41,7 @@ def test_the_first_video_takes_five_commands() -> None:
 
 
 def test_the_first_video_fits_its_cap() -> None:
-    """The batch is right as it is committed, and ten dollars pay its models' way and a lease longer than a boot."""
+    """The batch is right as it is committed, and its cap pays its models' way and a lease longer than a boot."""
     words = next(command for command in blocks(ENGLISH)[1] if command.startswith("videogen run")).split()
     cap = Decimal(words[words.index("--cap") + 1])
     found = run_order.order(
