@@ -210,6 +210,7 @@ class Collector:
             "step": job.step,
             "group": job.group,
             "post": job.post,
+            "final": job.final,
             "needs": [asdict(need) for need in job.needs],
             "inputs": [asdict(file) for file in job.inputs],
             "models": job.models,

@@ -67,7 +67,7 @@ class Desk:
         for one in receipts:
             assert self.books.keep(one)
 
-    def film(self, machine: str, job: str, frames: int, fps: float = 16) -> None:
+    def film(self, machine: str, job: str, frames: int, fps: float = 16, **chain: Any) -> None:
         """A finished video, by what its record says."""
         record = {
             "schema": 1, "batch": "walk", "job": job, "worker": {"name": machine, "gpu": "H100-80GB"},
@@ -76,6 +76,7 @@ class Desk:
                 {"name": "video-2.mp4", "frames": 999, "fps": fps},
                 {"name": "video.mp4", "frames": frames, "fps": fps, "node": "save"},
             ],
+            **chain,
         }  # fmt: skip
         self.store.put_bytes(self.store.outputs, f"outputs/walk/{job}/record.json", json.dumps(record).encode())
         self.store.put_bytes(self.store.outputs, f"outputs/walk/{job}/video.mp4", b"film")
@@ -130,6 +131,24 @@ def test_a_month(desk: Desk) -> None:
     assert code == 0
     assert f"{NOW:%Y-%m} to date: $4.50 (¥675)" in out
     assert "10.0s of finished video: $0.4500 (¥67.50) a second" in out
+
+
+def test_a_chain_is_one_finished_video(desk: Desk) -> None:
+    """What its steps make on the way does not count; the last one, stitched on no machine, counts with those who drew.
+
+    Each has the part of it for which it rendered; a step that another month's machine drew has its part, too.
+    """
+    desk.keep(receipt("m1"), receipt("m2", gpu="L40S"))
+    step: dict[str, Any] = {"final": False, "step": "draw"}
+    desk.film("m1", "draw-1", 81, timings={"render_seconds": 60}, **step)
+    desk.film("m2", "draw-2", 81, timings={"render_seconds": 20}, needs=[{"job": "draw-1"}], **step)
+    desk.film("old", "draw-3", 81, timings={"render_seconds": 20}, **step)
+    needs = [{"job": f"draw-{number}"} for number in (1, 2, 3)]
+    desk.film("here", "stitch", 160, post="stitch", step="stitch", final=True, needs=needs)
+
+    found = desk.json()
+    assert found["video_seconds"] == "8.000"
+    assert {one["gpu"]: one["video_seconds"] for one in found["by"]} == {"H100-80GB": "6.000", "L40S": "2.000"}
 
 
 def test_the_sum_from_the_objects_alone(desk: Desk) -> None:
