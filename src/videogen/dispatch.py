@@ -4,7 +4,7 @@ Values in, values out: `submit` does what is decided here.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -27,6 +27,10 @@ class Waiting:
     """Jobs that must be done before it is given out."""
     here: bool = False
     """A post step: not for a worker, but for the machine that submits."""
+    after: int = 0
+    """Jobs that can only come one after the other behind it, until its video is finished."""
+    video: int = 0
+    """The number of the video of a chain that it is a part of."""
 
 
 class Action(StrEnum):
@@ -54,14 +58,38 @@ class Decision:
 
 
 def next_job(worker: str, waiting: Sequence[Waiting], workers: Iterable[str]) -> str | None:
-    """The job that `worker` takes now; nothing when what waits is better left to another of the living `workers`."""
+    """The job that `worker` takes now; nothing when what waits is better left to another of the living `workers`.
+
+    As many videos as there are workers are made at a time, so that the first are finished early. Of these the job comes
+    first behind which most others wait one after the other: else one worker would draw the last segments, and the
+    others be paid for waiting.
+    """
     alive = set(workers)
-    for one in waiting:
-        if one.needs or one.here:
-            continue
-        if worker not in one.avoid or not alive - one.avoid:
-            return one.job
-    return None
+    now = sorted({one.video for one in waiting if not one.here})[: len(alive)]
+    ready = [
+        one for one in waiting if not one.needs and not one.here and (worker not in one.avoid or not alive - one.avoid)
+    ]
+    best = max(ready, key=lambda one: (one.video in now, one.after), default=None)
+    return best.job if best else None
+
+
+def waiting(jobs: Sequence[Job], done: Container[str]) -> dict[str, Waiting]:
+    """Every job of a plan as it waits, by its id; `jobs` stand after those that they need, `done` is needed no more."""
+    after: dict[str, int] = {}
+    videos: dict[str, int] = {}
+    for job in reversed(jobs):
+        for need in job.needs:
+            after[need.job] = max(after.get(need.job, 0), after.get(job.id, 0) + 1)
+    return {
+        job.id: Waiting(
+            job.id,
+            needs=frozenset(need.job for need in job.needs if need.job not in done),
+            here=bool(job.post),
+            after=after.get(job.id, 0),
+            video=videos.setdefault(job.group, len(videos)) if job.step else 0,
+        )
+        for job in jobs
+    }
 
 
 def after_failure(failure: Failure, ended: int, limits: Limits, others: int, reachable: bool) -> Decision:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from videogen import dispatch
 from videogen.batch import Job
 from videogen.board import Board, Turn
 from videogen.collect import RECORD, Collector, job_prefix
@@ -48,11 +49,10 @@ async def resume(plan: Plan, workers: Collection[str], ledger: Ledger, store: St
     done = {job for job, row in rows.items() if row.state is JobState.DONE}
     done |= await _adopted(plan, waiting, ledger, store, collector)
     _fail_dependents(plan, [job for job in waiting if job not in done], rows, ledger)
-    jobs = {job.id: job for job in plan.jobs}
+    as_it_waits = dispatch.waiting(plan.jobs, done)
     for job in waiting:
         if job not in done and ledger.job(plan.batch, job).state is JobState.OPEN:
-            needs = frozenset(need.job for need in jobs[job].needs) - done
-            board.waiting.append(Waiting(job, needs=needs, here=bool(jobs[job].post)))
+            board.waiting.append(as_it_waits[job])
     return Resumed(board, len(done), tuple(half_done))
 
 

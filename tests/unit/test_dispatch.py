@@ -1,13 +1,15 @@
 """Which job goes where, and what a failure means."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.doubles import chain
 from tests.doubles.studio import plan
-from videogen.batch import Job, Limits
+from videogen.batch import Job, Limits, Need
 from videogen.board import Board, Turn
-from videogen.dispatch import SEED_STEP, Action, Waiting, after_failure, equal_jobs, next_job, reseeded
+from videogen.dispatch import SEED_STEP, Action, Waiting, after_failure, equal_jobs, next_job, reseeded, waiting
 from videogen.failure import Failure, FailureClass
 
 
@@ -17,12 +19,58 @@ def _failure(kind: FailureClass) -> Failure:
 
 def test_a_job_goes_to_a_worker_on_which_it_has_not_failed() -> None:
     """A worker leaves a job that failed on it to the others while there are any."""
-    waiting = [Waiting("hard", frozenset({"a"})), Waiting("easy")]
+    both = [Waiting("hard", frozenset({"a"})), Waiting("easy")]
 
-    assert next_job("a", waiting, ["a", "b"]) == "easy"
-    assert next_job("b", waiting, ["a", "b"]) == "hard"
-    assert next_job("a", waiting[:1], ["a", "b"]) is None
-    assert next_job("a", waiting[:1], ["a"]) == "hard"
+    assert next_job("a", both, ["a", "b"]) == "easy"
+    assert next_job("b", both, ["a", "b"]) == "hard"
+    assert next_job("a", both[:1], ["a", "b"]) is None
+    assert next_job("a", both[:1], ["a"]) == "hard"
+
+
+def _videos(count: int) -> list[Job]:
+    """Videos of two segments, each enlarged, then stitched; drawing goes from segment to segment."""
+    made: list[Job] = []
+    for number in range(count):
+        needs = {"draw-1": [], "draw-2": ["draw-1"], "up-1": ["draw-1"], "up-2": ["draw-2"], "stitch": ["up-1", "up-2"]}
+        made += [
+            replace(
+                chain.plan(Path()).jobs[0],
+                id=f"{step}-of-{number}",
+                needs=tuple(Need("video", f"{need}-of-{number}") for need in needs[step]),
+                group=f"seed={number}",
+                post="stitch" if step == "stitch" else "",
+            )
+            for step in needs
+        ]
+    return made
+
+
+def _given(videos: int, workers: int) -> list[list[str]]:
+    """What the workers take, when all of them end their jobs at the same moments."""
+    names = [f"w{number}" for number in range(workers)]
+    board = Board(alive=set(names), waiting=list(waiting(_videos(videos), ()).values()))
+    rounds: list[list[str]] = []
+    while board.wants_workers:
+        rounds.append([turn.job for name in names if (turn := board.take(name))])
+        for job in rounds[-1]:
+            board.met(job)
+            board.settle([job])
+    return rounds
+
+
+def test_no_worker_waits_for_the_last_segments_of_another() -> None:
+    """What is drawn segment by segment goes before what can be done at any time."""
+    assert _given(2, 2) == [
+        ["draw-1-of-0", "draw-1-of-1"], ["draw-2-of-0", "draw-2-of-1"], ["up-1-of-0", "up-2-of-0"],
+        ["up-1-of-1", "up-2-of-1"],
+    ]  # fmt: skip
+
+
+def test_one_worker_finishes_a_video_before_it_begins_another() -> None:
+    """A run that is stopped has finished some of its videos, and not begun all of them."""
+    assert [taken for (taken,) in _given(2, 1)] == [
+        f"{step}-of-{video}" for video in (0, 1) for step in ("draw-1", "draw-2", "up-1", "up-2")
+    ]
 
 
 @pytest.mark.parametrize(
