@@ -48,6 +48,8 @@ class Observation(Schema):
     rung: str = ""
     """Empty for the job as it was asked for."""
     works: bool
+    software: str = ""
+    """ComfyUI and PyTorch with which it was seen: others need other memory. Empty where nobody knows."""
     peak_gib: Annotated[int, Field(ge=0)] | None = None
     """The most of the GPU's memory that was seen in use, rounded up; nothing where nobody looked."""
 
@@ -62,7 +64,9 @@ class Observation(Schema):
         return f"{prefix_of(self.gpu)}{self.digest}.json"
 
 
-def observed(ask: Ask, gpu: str, rung: str, *, works: bool, peak_bytes: float | None = None) -> Observation:
+def observed(
+    ask: Ask, gpu: str, rung: str, *, works: bool, software: str = "", peak_bytes: float | None = None
+) -> Observation:
     """What was seen of a job."""
     return Observation(
         gpu=gpu,
@@ -73,6 +77,7 @@ def observed(ask: Ask, gpu: str, rung: str, *, works: bool, peak_bytes: float | 
         precision=ask.precision,
         rung=rung,
         works=works,
+        software=software,
         peak_gib=math.ceil(peak_bytes / 1024**3) if peak_bytes else None,
     )
 
@@ -82,15 +87,18 @@ def prefix_of(gpu: str) -> str:
     return f"{PREFIX}{quote(gpu, safe='') or 'unknown'}/"
 
 
-def holds(ask: Ask, gpu: str, rung: str, known: Iterable[Observation]) -> bool | None:
+def holds(ask: Ask, gpu: str, rung: str, known: Iterable[Observation], software: str = "") -> bool | None:
     """Whether the GPU holds such a job on that rung; nothing where nobody knows.
 
     What failed fails with more pixels and frames, too, and what worked works with fewer. Where both were seen, memory
-    ends now and then: that counts as no.
+    ends now and then: that counts as no. What was seen with other `software` tells nothing; without a name, what was
+    seen on that GPU last counts as the software of today. `known` stands in the order in which it was seen.
     """
+    there = [one for one in known if (one.gpu, one.workflow) == (gpu, ask.workflow)]
+    software = software or next((one.software for one in reversed(there) if one.software), "")
     works: bool | None = None
-    for one in known:
-        if (one.gpu, one.workflow, one.precision, one.rung) != (gpu, ask.workflow, ask.precision, rung):
+    for one in there:
+        if (one.precision, one.rung) != (ask.precision, rung) or one.software not in ("", software):
             continue
         pixels = one.width * one.height
         if not one.works and pixels <= ask.pixels and one.frames <= ask.frames:

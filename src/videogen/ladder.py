@@ -68,10 +68,10 @@ def steps(job: Job, workflow: Workflow, jobs: Iterable[Job] = ()) -> list[Step]:
     return found
 
 
-def first(ask: Ask, gpu: str, ladder: Sequence[Step], known: Iterable[Observation]) -> Step:
+def first(ask: Ask, gpu: str, ladder: Sequence[Step], known: Iterable[Observation], software: str = "") -> Step:
     """Where to begin on that GPU: the first rung on which memory is not known to end, or the last of all."""
     known = tuple(known)
-    return next((step for step in ladder if holds(ask, gpu, step.rung, known) is not False), ladder[-1])
+    return next((step for step in ladder if holds(ask, gpu, step.rung, known, software) is not False), ladder[-1])
 
 
 def shorter_segments(

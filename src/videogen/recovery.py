@@ -51,7 +51,7 @@ class Recovery:
         cut = Cut(decision)
         if failure.kind is FailureClass.OUT_OF_MEMORY and runner is not None:
             alive = {worker: self.gpus[worker] for worker in self.board.alive}
-            cut = self.shrinking.ended(attempt, peak, alive) or cut
+            cut = self.shrinking.ended(attempt, runner.software, peak, alive) or cut
             decision = cut.decision
             if cut.next:  # such an attempt does not count against the batch's limit
                 failure = replace(failure, evidence={**failure.evidence, "next": cut.next})

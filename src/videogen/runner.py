@@ -64,6 +64,12 @@ class Runner:
         self._waits = waits
         self._sent: set[str] = set()
 
+    @property
+    def software(self) -> str:
+        """What decides beside the GPU how much memory a job needs; empty where the worker does not say it."""
+        names = {"comfyui_version": "ComfyUI", "pytorch_version": "PyTorch"}
+        return ", ".join(f"{name} {self.versions[key]}" for key, name in names.items() if key in self.versions)
+
     async def begin(self) -> None:
         """Learns what the worker is and opens the socket; one that stays silent is no reason to stop."""
         self.versions = versions(await self.comfy.system_stats())

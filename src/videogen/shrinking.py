@@ -52,10 +52,13 @@ class Shrinking:
         self._jobs = {job.id: job for job in plan.jobs}
         self._works = works(plan.jobs)
 
-    def begin(self, job: Job, gpu: str) -> Begun:
-        """`job`, its inputs in place, on the first rung on which that GPU's memory is not known to end."""
+    def begin(self, job: Job, gpu: str, software: str) -> Begun:
+        """`job`, its inputs in place, on the first rung on which that GPU's memory is not known to end.
+
+        `software` is the worker's, here and below: with another one memory may last longer.
+        """
         ask, asked = self._ask(job.id), self._jobs[job.id]
-        step = first(ask, gpu, self._ladder(job.id), self._boundary.known(gpu, ask.workflow))
+        step = first(ask, gpu, self._ladder(job.id), self._boundary.known(gpu, ask.workflow), software)
         drawn = step.on(asked, self._plan.workflow.doing(asked.step))
         asks = work(Graph(drawn.prompt), fed(asked, self._works))
         return Begun(self._on(step, job), step.rung, step.why, asks.document())
@@ -73,23 +76,27 @@ class Shrinking:
         """Bytes of its GPU's memory that the worker used in the last `seconds`, if anybody saw it."""
         return await gpu_peak(self._workers[worker], self._tokens.get(worker), seconds)
 
-    def worked(self, attempt: AttemptRow, peak_bytes: int | None) -> None:
+    def worked(self, attempt: AttemptRow, software: str, peak_bytes: int | None) -> None:
         """The attempt's video is here, so the GPU holds such jobs."""
-        self._saw(attempt, works=True, peak_bytes=peak_bytes)
+        self._saw(attempt, software, works=True, peak_bytes=peak_bytes)
 
-    def ended(self, attempt: AttemptRow, peak_bytes: int | None, alive: Mapping[str, str]) -> Cut | None:
+    def ended(self, attempt: AttemptRow, software: str, peak_bytes: int | None, alive: Mapping[str, str]) -> Cut | None:
         """What to do now that the GPU's memory ended; nothing for a job from which nothing can be cut.
 
         `alive`: living workers and their GPUs.
         """
-        self._saw(attempt, works=False, peak_bytes=peak_bytes)
+        self._saw(attempt, software, works=False, peak_bytes=peak_bytes)
         ask, gpu = self._ask(attempt.job), attempt.gpu
         ladder, known = self._ladder(attempt.job), self._boundary.known(gpu, ask.workflow)
-        following = first(ask, gpu, ladder, known)
-        if following.rung != attempt.rung and holds(ask, gpu, following.rung, known) is not False:
+        following = first(ask, gpu, ladder, known, software)
+        if following.rung != attempt.rung and holds(ask, gpu, following.rung, known, software) is not False:
             reason = f"cut: {following.rung} ({following.why})"
             return Cut(Decision(Action.AGAIN, reason, free_worker=True), following.rung)
-        bigger = {name for name, other in alive.items() if other in larger(gpu)}
+        bigger = {
+            name
+            for name, other in alive.items()
+            if other in larger(gpu) and self._may_hold(attempt.job, other, software)
+        }
         if bigger:
             reason = f"nothing is left to cut on {gpu}; {', '.join(sorted({alive[name] for name in bigger}))} has more"
             return Cut(Decision(Action.AGAIN, reason, free_worker=True), "a larger GPU", frozenset(alive) - bigger)
@@ -98,8 +105,15 @@ class Shrinking:
         reason = f"nothing is left to cut on {gpu}: {hint(gpu, self._flow(attempt.job), self._jobs[attempt.job].step)}"
         return Cut(Decision(Action.GIVE_UP, reason, free_worker=True))
 
-    def _saw(self, attempt: AttemptRow, *, works: bool, peak_bytes: int | None) -> None:
-        seen = observed(self._ask(attempt.job), attempt.gpu, attempt.rung, works=works, peak_bytes=peak_bytes)
+    def _may_hold(self, job_id: str, gpu: str, software: str) -> bool:
+        """Whether that GPU's memory is not known to end on every rung."""
+        ask = self._ask(job_id)
+        known = self._boundary.known(gpu, ask.workflow)
+        return any(holds(ask, gpu, step.rung, known, software) is not False for step in self._ladder(job_id))
+
+    def _saw(self, attempt: AttemptRow, software: str, *, works: bool, peak_bytes: int | None) -> None:
+        ask = self._ask(attempt.job)
+        seen = observed(ask, attempt.gpu, attempt.rung, works=works, software=software, peak_bytes=peak_bytes)
         self._boundary.add([seen])
 
     def _ask(self, job_id: str) -> Ask:

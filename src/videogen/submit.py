@@ -189,7 +189,7 @@ class _Run:
                 given = await self._given(runner.worker.name, turn.job)
                 if given is None:
                     continue
-                job, attempt = self._begun(runner.worker, given, turn)
+                job, attempt = self._begun(runner, given, turn)
                 try:
                     entry = await self._rendered(runner, job, attempt, turn, finishing)
                 except (AttemptFailed, WorkerError) as error:
@@ -257,9 +257,10 @@ class _Run:
             self._left(worker, job, error)
             return None
 
-    def _begun(self, worker: Worker, job: Job, turn: Turn) -> tuple[Job, AttemptRow]:
+    def _begun(self, runner: Runner, job: Job, turn: Turn) -> tuple[Job, AttemptRow]:
+        worker = runner.worker
         if turn.prompt_id is None:
-            begun = self.shrinking.begin(job, worker.gpu)
+            begun = self.shrinking.begin(job, worker.gpu, runner.software)
             job = begun.job
             attempt = self._ledger.lease(self._plan.batch, job.id, worker.name, worker.gpu, begun.rung, begun.work)
             if begun.rung and attempt.number == 1:
@@ -330,7 +331,7 @@ class _Run:
         else:
             await self._put_away(runner.worker.name, attempt)
             peak = await self.shrinking.peak(runner.worker.name, entry.render_seconds)
-            self.shrinking.worked(attempt, peak)
+            self.shrinking.worked(attempt, runner.software, peak)
 
     async def _put_away(self, worker: str, attempt: AttemptRow) -> None:
         """From this machine into the bucket. A store that fails costs no render: the files wait for the next run."""

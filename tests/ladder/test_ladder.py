@@ -134,6 +134,17 @@ def test_a_job_begins_where_memory_is_not_known_to_end(job: Job) -> None:
     assert first(ask, "L40S", ladder, [ended(rung=step.rung) for step in ladder]).rung == "fewer-frames"
 
 
+def test_other_software_has_a_boundary_of_its_own(job: Job) -> None:
+    """After an update the job is tried as it was asked for; who does not know the software takes what was seen last."""
+    ladder, ask = steps(job, short()), ask_of("wan22-i2v", works([job])[job.id])
+    assert ask is not None
+    old = [observed(ask, "L40S", "", works=False, software="ComfyUI 1")]
+    new = [*old, observed(ask, "L40S", "", works=True, software="ComfyUI 2")]
+
+    assert [first(ask, "L40S", ladder, old, one).rung for one in ("", "ComfyUI 1", "ComfyUI 2")] == ["fp8", "fp8", ""]
+    assert [first(ask, "L40S", ladder, new, one).rung for one in ("", "ComfyUI 1", "ComfyUI 2")] == ["", "fp8", ""]
+
+
 def test_an_observation_seen_twice_is_one() -> None:
     """Equal observations have one digest and one place in the bucket; another peak is another observation."""
     assert held().key == held().key

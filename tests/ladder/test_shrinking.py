@@ -26,6 +26,7 @@ from videogen.ledger_rows import AttemptRow, JobState
 from videogen.media import probe
 from videogen.planner.work import Work
 from videogen.secret import Secret
+from videogen.shrinking import Cut, Shrinking
 from videogen.worker_peak import gpu_peak
 from videogen.worker_sample import GpuSample, Sample
 
@@ -154,6 +155,25 @@ def test_a_job_that_no_gpu_holds_fails_with_what_may_help(tmp_path: Path, s3: S3
     assert (result.failed, result.jobs[0].state) == (1, JobState.FAILED)
     assert [one.rung for one in attempts(tmp_path)] == ["", "fp8", "smaller"]
     assert heard.failures[-1][1].reason == "nothing is left to cut on A100-80GB: a larger GPU: H200-141GB"
+
+
+def test_a_larger_gpu_that_failed_already_is_no_way_out(tmp_path: Path) -> None:
+    """Two GPUs that hold the job on no rung do not hand it to one another for ever."""
+    what = plan(tmp_path, [1], ladder="[]")
+    lent = studio.rows(["http://127.0.0.1:1", "http://127.0.0.1:2"], ["RTX4090", "H200-141GB"])
+    alive = {worker.name: worker.gpu for worker in lent}
+    with Ledger.open(tmp_path / "ledger.sqlite") as ledger:
+        ledger.register(what.batch, what.jobs)
+        shrinking = Shrinking(what, BoundaryStore(ledger.file), lent, {})
+
+        def cut(name: str) -> Cut | None:
+            attempt = ledger.lease(what.batch, what.jobs[0].id, name, alive[name])
+            return shrinking.ended(attempt, "", None, alive)
+
+        small = cut("w1")
+        assert small is not None
+        assert (small.next, small.avoid) == ("a larger GPU", {"w1"})
+        assert [cut("w2"), cut("w1")] == [None, None]
 
 
 @pytest.mark.parametrize("moment", ["failed", "rendered", "put:record.json"])
