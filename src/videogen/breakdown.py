@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from videogen import project
+from videogen import phase_document, project
 from videogen.breakage import Pattern, Tried
 from videogen.disk import written
 from videogen.redaction import Redaction
@@ -50,7 +50,7 @@ def record(pattern: Pattern, language: Language, log_of: Callable[[Tried], list[
     """The page of a pattern; its newest failure is the example. `log_of` gives the last lines of a worker's log."""
     last = pattern.failures[-1]
     assert last.failure is not None
-    kept = last.failure.evidence
+    kept: Mapping[str, Any] = last.failure.evidence
     name = f"{_name(pattern)}.{language}.md"
     graph = _mapping(kept.get("graph")) or None
     worker, memory = _mapping(kept.get("worker")), _mapping(kept.get("memory"))
@@ -61,8 +61,9 @@ def record(pattern: Pattern, language: Language, log_of: Callable[[Tried], list[
         pattern=pattern,
         last=last,
         shown=pattern.failures[: -CASES - 1 : -1],
-        findings=kept.get("findings") or [],
-        kept=kept.get("kept"),
+        findings=list(_findings(kept, language)),
+        kept=project.shown(Path(path)) if (path := kept.get("kept")) else None,
+        inputs=[_mapping(one) for one in kept.get("inputs") or []],
         next=kept.get("next"),
         place=list(_place(worker, last)),
         memory=_memory(memory),
@@ -108,6 +109,15 @@ def _name(pattern: Pattern) -> str:
 
 def _graph_name(page: str) -> str:
     return re.sub(r"\.(en|ja)\.md$", ".graph.json", page)
+
+
+def _findings(kept: Mapping[str, Any], language: Language) -> Iterator[str]:
+    """What the check of the video found: the name of its kind in the page's language, and what was seen."""
+    names = {rule.kind: rule.japanese if language == "ja" else rule.english for rule in phase_document.RULES}
+    for one in kept.get("findings") or []:
+        found = _mapping(one) or {"message": str(one)}
+        name = names.get(found.get("kind", ""))
+        yield f"{name}: {found.get('message')}" if name else str(found.get("message"))
 
 
 def _place(worker: Mapping[str, Any], last: Tried) -> Iterator[tuple[str, object]]:

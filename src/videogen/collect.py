@@ -77,7 +77,7 @@ class Collector:
                 try:
                     got = await comfy.download(file, part)
                 except WorkerRefused as error:
-                    raise _bad(f"{file.filename}: announced, but not there", [error.message]) from error
+                    raise _bad(f"{file.filename}: announced, but not there", [{"message": error.message}]) from error
                 seen, flaws = await self._checked(job, attempt, file, part)
                 looks.append({"name": name, "node": title(job.prompt[file.node]), **seen})
                 part.replace(target)
@@ -183,7 +183,8 @@ class Collector:
             return seen, flaws
         rejected = self.folder / self.batch / "rejected" / f"{job.id}-{attempt.number}{PurePosixPath(name).suffix}"
         await asyncio.to_thread(_move, path, rejected)
-        raise _bad(f"{name}: {'; '.join(broken)}", [str(flaw) for flaw in flaws], kept=str(rejected))
+        found = [{"kind": flaw.kind, "message": str(flaw)} for flaw in flaws]
+        raise _bad(f"{name}: {'; '.join(broken)}", found, kept=str(rejected))
 
     def _record(
         self,
@@ -273,7 +274,7 @@ def _name(kind: _Kind, number: int, file: RemoteFile) -> str:
     return f"{kind}{f'-{number}' if number > 1 else ''}{PurePosixPath(file.filename).suffix.lower()}"
 
 
-def _bad(message: str, findings: list[str], kept: str | None = None) -> AttemptFailed:
+def _bad(message: str, findings: list[dict[str, str]], kept: str | None = None) -> AttemptFailed:
     return AttemptFailed(Failure(FailureClass.BAD_OUTPUT, message, {"findings": findings, "kept": kept}))
 
 

@@ -133,6 +133,8 @@ def sentences(workflow: Workflow) -> Iterator[str]:
         yield parameter.about
     for rung in workflow.definition.ladder:
         yield rung.why
+    for rule in workflow.definition.rules:
+        yield rule.why
 
 
 def _allowed(parameter: Parameter, workflow: Workflow, phase: Phase, language: Language) -> str:
@@ -150,12 +152,11 @@ def _allowed(parameter: Parameter, workflow: Workflow, phase: Phase, language: L
     if parameter.name == batch.SEED and phase.seeds and phase.seeds.fixed:
         return ", ".join(str(seed) for seed in phase.seeds.values)
     low, high = parameter.minimum, parameter.maximum
-    limits: dict[str, Range] = {"steps": policy.steps, "cfg": policy.cfg, "denoise": policy.denoise}
-    if draws and (limited := {**limits, "length": policy.length}.get(parameter.name)):
+    if limited := _limits(parameter, workflow, phase):
         low = limited.minimum if low is None else max(low, limited.minimum)
         high = limited.maximum if high is None else min(high, limited.maximum)
     words = (
-        ("{low}~{high}", "{low} 以上", "{high} 以下")
+        ("{low}〜{high}", "{low} 以上", "{high} 以下")
         if japanese
         else ("{low} to {high}", "{low} or more", "up to {high}")
     )
@@ -163,6 +164,13 @@ def _allowed(parameter: Parameter, workflow: Workflow, phase: Phase, language: L
     plus = f" + {parameter.plus}" if parameter.plus else ""
     grid = f"{parameter.multiple_of}n{plus}" if (parameter.multiple_of or 1) > 1 else ""
     return ", ".join(part for part in (bounds.format(low=_number(low), high=_number(high)), grid) if part)
+
+
+def _limits(parameter: Parameter, workflow: Workflow, phase: Phase) -> Range | None:
+    """What the policy says of a number; nothing where it says nothing, or the workflow draws nothing."""
+    policy = phase.policy
+    limits = {"steps": policy.steps, "cfg": policy.cfg, "denoise": policy.denoise, "length": policy.length}
+    return limits.get(parameter.name) if batch.DRAWS in workflow.parameter_names else None
 
 
 def _number(value: float | None) -> str:
@@ -178,4 +186,10 @@ def _default(parameter: Parameter, workflow: Workflow, phase: Phase, language: L
     value: Value | None = parameter.default_for(phase.phase)
     if value is None:
         return "必須" if language == "ja" else "required"
-    return f"`{value:g}`" if isinstance(value, float) else f"`{value}`" if value != "" else "–"
+    said = f"`{value:g}`" if isinstance(value, float) else f"`{value}`" if value != "" else "–"
+    limited = _limits(parameter, workflow, phase)
+    if limited and isinstance(value, int | float) and not limited.minimum <= value <= limited.maximum:
+        leave = f"`leave_policy: [{parameter.name}]`"
+        words = ("(ポリシー外。バッチに {} が必要)", " (outside the policy: needs {})")
+        said += words[language == "en"].format(leave)
+    return said

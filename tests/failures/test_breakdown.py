@@ -26,6 +26,7 @@ EVIDENCE: dict[str, Any] = {
     "memory": {"gpu_peak": 24.9e9, "ram_total": 64e9, "ram_free": 20e9, "devices": []},
     "graph": {"a": {"class_type": "KSampler", "inputs": {}}},
     "parameters": {"width": 720, "height": 1280, "length": 81, "prompt": "a | b\nc"},
+    "inputs": [{"path": "who.png", "sha256": "cd" * 32}],
     "models": {"wan2.2-i2v-high": "ab" * 32},
 }
 
@@ -111,14 +112,17 @@ def test_a_record_can_be_written_of_every_class(language: breakdown.Language, ki
 
 def test_a_record_holds_the_evidence(tmp_path: Path) -> None:
     """Graph, parameters, GPU, versions, memory, what was found, tried and said: all of it is on the page."""
-    pattern = breakage.patterns([tried(1, OOM), tried(2, OOM, findings=["flickers"], kept="x.mp4", next="tiled-vae")])[
-        0
-    ]
+    pattern = breakage.patterns(
+        [
+            tried(1, OOM),
+            tried(2, OOM, findings=["flickers", {"kind": "cut", "message": "cuts"}], kept="x.mp4", next="tiled-vae"),
+        ]
+    )[0]
     page = breakdown.record(pattern, "ja", lambda one: [f"last words of {one.attempt.worker}"])
     path = page.write(tmp_path / "records")
 
     for words in ("720x1280", "RTX4090", "0.38.1", "cuda:0, 25.3 GB", "24.9 GB", "64.0 GB / 20.0 GB", "tiled-vae",
-                  "last words of w1", "- flickers", "x.mp4", "KSampler: memory \\| ended", "a \\| b c", "`job-1`"):  # fmt: skip
+                  "last words of w1", "- flickers", "- 突然の場面切り替わり: cuts", "`who.png` | `cdcdcdcdcdcdcdcd`", "x.mp4", "KSampler: memory \\| ended", "a \\| b c", "`job-1`"):  # fmt: skip
         assert words in page.text, words
     assert json.loads((path.parent / path.name.replace(".ja.md", ".graph.json")).read_text()) == EVIDENCE["graph"]
     assert path.name.replace(".ja.md", ".graph.json") in page.text

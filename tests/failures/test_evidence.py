@@ -45,12 +45,18 @@ def test_a_failure_keeps_what_its_record_needs(tmp_path: Path, store: Store) -> 
 
     assert kept["graph"] == next(job.prompt for job in what.jobs if job.id == bad.job.id)
     assert kept["parameters"] == bad.job.parameters
-    assert kept["findings"] == ["is black in 5 of 5 frames"]
+    assert kept["findings"] == [{"kind": "black", "message": "is black in 5 of 5 frames"}]
     assert (bad.attempt.gpu, kept["worker"]["gpu"]) == ("L40S", "L40S")  # type: ignore[index]  # as it was written
     assert "comfyui_version" in kept["worker"]  # type: ignore[operator]
     assert kept["memory"]["ram_total"] > 0  # type: ignore[index]
     page = breakdown.record(breakage.patterns(seen)[0], "ja", lambda _: []).text
-    for words in ("出力動画の破綻", "is black in 5 of 5 frames", "L40S", "64x64", "同じ条件での試行 2 回のうち 1 回"):
+    for words in (
+        "出力動画の破綻",
+        "- 真っ黒: is black in 5 of 5 frames",
+        "L40S",
+        "64x64",
+        "同じ条件での試行 2 回のうち 1 回",
+    ):
         assert words in page, words
 
 
