@@ -39,6 +39,11 @@ class Board:
         """Something waits that only a worker can do, or is claimed on one."""
         return any(not one.here for one in self.waiting) or any(self.claims.values())
 
+    @property
+    def keeps_workers(self) -> bool:
+        """A worker has something to do, or will have it when others are done."""
+        return self.wants_workers or any(not one.here for one in self.busy.values())
+
     def claim(self, worker: str, turn: Turn) -> None:
         """What runs on `worker` already."""
         self.claims.setdefault(worker, deque()).append(turn)

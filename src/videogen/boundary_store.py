@@ -16,14 +16,17 @@ class BoundaryStore:
         self._file = file
 
     def known(self, gpu: str = "", workflow: str = "") -> list[Observation]:
-        """All observations, or those of a GPU or a workflow, in the order in which they came."""
+        """All observations, or those of a GPU or a workflow, in the order in which they came.
+
+        Those that another version wrote, here or in the bucket, are left.
+        """
         if not self._file.all("SELECT 1 FROM sqlite_master WHERE name = 'boundary'"):
             return []  # a ledger of an older program that is only read
         rows = self._file.all(
             "SELECT document FROM boundary WHERE (? = '' OR gpu = ?) AND (? = '' OR workflow = ?) ORDER BY rowid",
             (gpu, gpu, workflow, workflow),
         )
-        return [Observation.model_validate_json(row["document"]) for row in rows]
+        return [one for row in rows if (one := _parsed(row["document"]))]
 
     def add(self, observations: Iterable[Observation], *, sent: bool = False) -> None:
         """Writes down what was seen; what is known already stays as it is."""
@@ -36,8 +39,8 @@ class BoundaryStore:
 
     def send(self, store: Store) -> None:
         """Puts into the bucket what is not there. Raises `StoreError`; what did not go waits for the next time."""
-        for row in self._file.all("SELECT digest, document FROM boundary WHERE NOT sent"):
-            key = Observation.model_validate_json(row["document"]).key
+        for row in self._file.all("SELECT digest, gpu, document FROM boundary WHERE NOT sent"):
+            key = f"{prefix_of(row['gpu'])}{row['digest']}.json"
             if store.head(store.outputs, key) is None:
                 store.put_bytes(store.outputs, key, row["document"].encode(), "application/json")
             with self._file.transaction() as db:
@@ -62,7 +65,7 @@ def observations(store: Store, gpu: str | None, known: Container[str] = ()) -> I
                 yield one
 
 
-def _parsed(document: bytes) -> Observation | None:
+def _parsed(document: str | bytes) -> Observation | None:
     try:
         return Observation.model_validate_json(document)
     except ValidationError:

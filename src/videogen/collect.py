@@ -5,7 +5,7 @@ import hashlib
 import json
 import mimetypes
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -21,7 +21,7 @@ from videogen.ledger_rows import AttemptRow, AttemptState, OutputRow
 from videogen.media import Expected, UnreadableMedia, look, probe
 from videogen.stack_outputs import Worker
 from videogen.store import Store
-from videogen.workflow import Workflow
+from videogen.workflow import Value, Workflow
 
 RECORD = "record.json"
 """Written last: where it lies in the bucket, the job's files do too."""
@@ -50,6 +50,8 @@ class Collector:
     ledger: Ledger
     steps: frozenset[str] = frozenset()
     """Jobs whose videos are only wanted by other jobs; on this machine they lie in `steps/`."""
+    cuts: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
+    """The plan's, for the records."""
 
     async def collect(
         self,
@@ -127,8 +129,11 @@ class Collector:
         there = all(file.path.is_file() and file.path.stat().st_size == file.size for file in files)
         return bool(files) and there and self.local(attempt.job, RECORD).is_file()
 
-    async def adopt(self, job: Job) -> None:
-        """Takes over a job that the bucket has whole: its record is read, its files come down. Raises `StoreError`."""
+    async def adopt(self, job: Job) -> bool:
+        """Takes over a job that the bucket has whole: its record is read, its files come down.
+
+        False where a file is not the one of the record, as when somebody renders it anew just now. Raises `StoreError`.
+        """
         prefix = job_prefix(self.batch, job.id)
         record = await asyncio.to_thread(self.store.get_bytes, self.store.outputs, prefix + RECORD)
         described = json.loads(record)
@@ -142,9 +147,13 @@ class Collector:
         if job.id not in self.steps:  # what only other jobs want comes down when one of them does
             for file in kept:
                 await asyncio.to_thread(self.store.get_file, self.store.outputs, file.key, file.path)
+                if await asyncio.to_thread(sha256_of, file.path) != file.sha256:
+                    await asyncio.to_thread(file.path.unlink)
+                    return False
         await asyncio.to_thread(_write, self.local(job.id, RECORD), described)
-        worker = described["worker"]
-        self.ledger.adopt(self.batch, job.id, worker["name"], described["prompt_id"], kept, worker.get("gpu", ""))
+        worker, rung = described["worker"], described.get("rung", "")
+        self.ledger.adopt(self.batch, job.id, worker["name"], described["prompt_id"], kept, worker.get("gpu", ""), rung)
+        return True
 
     def local(self, job: str, name: str) -> Path:
         """Where a file of a job lies on this machine: `<batch>/<job id>.mp4`, others with their name behind the id.
@@ -206,6 +215,8 @@ class Collector:
             "parameters": job.parameters,
             "rung": attempt.rung,
             "asked": self._asked(job),
+            "cuts": self.cuts,
+            "rungs_before": self._rungs_before(job),
             "leave_policy": list(job.leaves_policy),
             "character": job.character,
             "step": job.step,
@@ -229,6 +240,19 @@ class Collector:
         """Parameters that were asked for with another value: a rung of the ladder or a new seed took its place."""
         asked = self.ledger.job(self.batch, job.id).parameters
         return {name: asked[name] for name, value in job.parameters.items() if asked.get(name, value) != value}
+
+    def _rungs_before(self, job: Job) -> dict[str, str]:
+        """Job → its rung, of those that this one is made of and that were not drawn as they were asked for."""
+        found: dict[str, str] = {}
+        waiting, seen = [need.job for need in job.needs], set[str]()
+        while waiting:
+            one = waiting.pop()
+            if one not in seen:
+                seen.add(one)
+                waiting += self.ledger.job(self.batch, one).needs
+                done = [try_ for try_ in self.ledger.attempts(self.batch, one) if try_.state is AttemptState.DONE]
+                found |= {one: done[-1].rung} if done and done[-1].rung else {}
+        return found
 
     async def _put(self, key: str, path: Path) -> None:
         content_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"

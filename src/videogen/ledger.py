@@ -143,11 +143,18 @@ class Ledger:
             self._job_state(db, batch, job, JobState.FAILED)
 
     def adopt(
-        self, batch: str, job: str, worker: str, prompt_id: str, outputs: Sequence[OutputRow], gpu: str = ""
+        self,
+        batch: str,
+        job: str,
+        worker: str,
+        prompt_id: str,
+        outputs: Sequence[OutputRow],
+        gpu: str = "",
+        rung: str = "",
     ) -> None:
         """The open job is done: another ledger's run put it into the bucket."""
         with self._file.transaction() as db:
-            self._insert_attempt(db, batch, job, worker, prompt_id, AttemptState.DONE, None, gpu)
+            self._insert_attempt(db, batch, job, worker, prompt_id, AttemptState.DONE, None, gpu, rung)
             _insert_outputs(db, prompt_id, outputs)
             self._job_state(db, batch, job, JobState.DONE)
 

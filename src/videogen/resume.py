@@ -37,6 +37,9 @@ async def resume(plan: Plan, workers: Collection[str], ledger: Ledger, store: St
     for attempt in ledger.in_flight(plan.batch):
         if attempt.job not in waiting:
             continue
+        if any(rows[need].state is not JobState.DONE for need in rows[attempt.job].needs if need in rows):
+            ledger.lose(attempt.prompt_id, Failure(FailureClass.CANCELLED, "what it is made of is made anew", {}))
+            continue
         if collector.intact(attempt):
             half_done.append(attempt)
             board.busy[attempt.job] = Waiting(attempt.job)
@@ -93,6 +96,4 @@ async def _adopted(
     prefix = job_prefix(plan.batch, "").rstrip("/") + "/"
     keys = await asyncio.to_thread(lambda: {one.key for one in store.list(store.outputs, prefix)})
     found = [job for job in plan.jobs if job.id in untried and job_prefix(plan.batch, job.id) + RECORD in keys]
-    for job in found:
-        await collector.adopt(job)
-    return {job.id for job in found}
+    return {job.id for job in found if await collector.adopt(job)}

@@ -1,7 +1,7 @@
 """A batch on its way through `submit`: what shall be rendered, who hears of it, and how it ended."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -10,7 +10,7 @@ from videogen.dispatch import Decision
 from videogen.failure import Failure
 from videogen.ledger_rows import JobRow
 from videogen.progress import Progress
-from videogen.workflow import Workflow
+from videogen.workflow import Value, Workflow
 
 HERE = "here"
 """The worker's name of jobs that the submitting machine does itself."""
@@ -30,6 +30,8 @@ class Plan:
     """Videos are kept at `<folder>/<batch>/<job id>.mp4`."""
     retry_failed: bool = False
     """Whether jobs that failed in an earlier run are tried again."""
+    cuts: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
+    """Step of the chain → parameters with which less is drawn at a time than was asked for."""
     again: bool = False
     """Whether done jobs are rendered anew; what the bucket holds does not count then."""
 

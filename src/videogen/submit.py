@@ -53,8 +53,12 @@ async def submit(
     listener: Listener,
     stop: asyncio.Event,
     waits: Waits | None = None,
+    workers_only: bool = False,
 ) -> Result:
     """Renders every open job of the plan, once; jobs that the ledger or the bucket has done are not rendered again.
+
+    With `workers_only` it ends when no worker is needed any more: the post steps of this machine that are left stay
+    open, so that nobody pays for workers meanwhile.
 
     Raises `VideogenError` when another process works with the ledger, `InputError` when a worker lacks what the jobs
     need, `Interrupted` after `stop`, and `WorkerLost` when jobs stay open because no worker is left. A failed job is
@@ -63,14 +67,15 @@ async def submit(
     began = time.monotonic()
     with exclusive(ledger.path):
         steps = frozenset(job.id for job in plan.jobs if not job.final)
-        collector = Collector(plan.batch, plan.workflow, plan.folder, store, ledger, steps)
+        collector = Collector(plan.batch, plan.workflow, plan.folder, store, ledger, steps, plan.cuts)
         names = [worker.name for worker in workers]
         resumed = await resume(plan, names, ledger, store, collector)
-        supply = Supply(plan.batch, ledger, store, dict(plan.files))
+        supply = Supply(plan.batch, ledger, store, dict(plan.files), collector.local)
         boundary = BoundaryStore(ledger.file)
         with contextlib.suppress(StoreError):  # worth a look, not a wait: the ladder finds it out, too
             await asyncio.to_thread(boundary.take, store, [worker.gpu for worker in workers])
-        run = _Run(plan, workers, tokens, resumed, collector, supply, ledger, listener, stop, waits or Waits())
+        waits = waits or Waits()
+        run = _Run(plan, workers, tokens, resumed, collector, supply, ledger, listener, stop, waits, workers_only)
         posts = [HERE] if any(job.post for job in plan.jobs) else []
         listener.planned(len(run.jobs), resumed.done, names + posts)
         try:
@@ -118,6 +123,7 @@ class _Run:
         listener: Listener,
         stop: asyncio.Event,
         waits: Waits,
+        workers_only: bool,
     ) -> None:
         self.jobs = {job.id: job for job in plan.jobs}
         self.board = resumed.board
@@ -128,7 +134,7 @@ class _Run:
         )
         self._plan, self._workers, self._tokens = plan, workers, tokens
         self._half_done, self._collector, self._supply, self._ledger = resumed.half_done, collector, supply, ledger
-        self._listener, self._stop, self._waits = listener, stop, waits
+        self._listener, self._stop, self._waits, self._workers_only = listener, stop, waits, workers_only
         self._wake = asyncio.Event()
         self._stopping: asyncio.Task[bool] | None = None
 
@@ -207,10 +213,15 @@ class _Run:
         while worker in self.board.alive and not self._stop.is_set():
             if (turn := self.board.take(worker)) is not None:
                 return turn
-            if self.board.settled:
+            if self.board.settled or self._enough:
                 return None
             await self._wake.wait()
         return None
+
+    @property
+    def _enough(self) -> bool:
+        """Whether only post steps are left, and they are not for this run."""
+        return self._workers_only and not self.board.keeps_workers
 
     async def _work_here(self) -> None:
         """Does the post steps, one after the other."""
@@ -240,7 +251,7 @@ class _Run:
 
     async def _turn_here(self) -> str | None:
         """The next post step; nothing when there will be none: those that need what nobody will make stay open."""
-        while not self._stop.is_set() and any(one.here for one in self.board.waiting):
+        while not self._stop.is_set() and not self._enough and any(one.here for one in self.board.waiting):
             if (job := self.board.take_here()) is not None:
                 return job
             if not self.board.alive and not self.board.busy:

@@ -1,6 +1,7 @@
 """The inputs that other jobs made: found on this machine, or brought from the bucket."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +22,8 @@ class Supply:
     store: Store
     files: dict[str, Path]
     """SHA-256 → where the file lies; what is found is noted here."""
+    place: Callable[[str, str], Path]
+    """Where a file of a job belongs on this machine, which may not be where an earlier run put it."""
     _seen: dict[Path, str] = field(default_factory=dict)
 
     async def given(self, job: Job) -> Job:
@@ -37,19 +40,23 @@ class Supply:
         )
         if row is None:
             raise StoreError(f"job {need.job} made no {need.output}", "submit the batch with `--again`")
-        if not await self._is_here(row):
-            await asyncio.to_thread(self.store.get_file, self.store.outputs, row.key, row.path)
-            if not await self._is_here(row):
-                raise StoreError(f"{row.key}: the bucket's bytes are not those that job {need.job} wrote")
-        self.files[row.sha256] = row.path
+        path = row.path
+        if not await asyncio.to_thread(self._is_here, row, path):
+            path = self.place(need.job, row.name)
+            if not await asyncio.to_thread(self._is_here, row, path):
+                await asyncio.to_thread(self.store.get_file, self.store.outputs, row.key, path)
+                if not await asyncio.to_thread(self._is_here, row, path):
+                    message = f"{row.key}: the bucket's bytes are not those that job {need.job} wrote"
+                    raise StoreError(message, "submit the batch with `--again`")
+        self.files[row.sha256] = path
         return InputFile(row.key, row.sha256)
 
-    async def _is_here(self, row: OutputRow) -> bool:
-        if not row.path.is_file() or row.path.stat().st_size != row.size:
+    def _is_here(self, row: OutputRow, path: Path) -> bool:
+        if not path.is_file() or path.stat().st_size != row.size:
             return False
-        if row.path not in self._seen:
-            self._seen[row.path] = await asyncio.to_thread(sha256_of, row.path)
-        if self._seen[row.path] == row.sha256:
+        if path not in self._seen:
+            self._seen[path] = sha256_of(path)
+        if self._seen[path] == row.sha256:
             return True
-        del self._seen[row.path]
+        del self._seen[path]
         return False

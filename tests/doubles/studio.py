@@ -217,6 +217,7 @@ def run(
     stop: asyncio.Event | None = None,
     tokens: Mapping[str, Secret] | None = None,
     gpus: Sequence[str] = (),
+    workers_only: bool = False,
 ) -> Result:
     """One `submit`, from an opened ledger to its result."""
 
@@ -224,7 +225,10 @@ def run(
         path = ledger or what.folder.parent / "ledger.sqlite"
         with Ledger.open(path) as opened:
             lent, end = rows(urls, gpus), stop or asyncio.Event()
-            return await submit(what, lent, tokens or {}, store, opened, listener=heard, stop=end, waits=waits)
+            return await submit(
+                *(what, lent, tokens or {}, store, opened),
+                listener=heard, stop=end, waits=waits, workers_only=workers_only,
+            )  # fmt: skip
 
     return asyncio.run(whole())
 

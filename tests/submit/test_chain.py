@@ -144,6 +144,70 @@ def test_post_steps_need_no_worker(tmp_path: Path, s3: S3Server, one: Lent) -> N
     assert run(what, [], s3.store(), Heard()).done == 4
 
 
+def test_workers_are_not_kept_for_post_steps(tmp_path: Path, s3: S3Server, one: Lent) -> None:
+    """Whoever pays for workers can give them back when all is drawn, and have the rest done without any."""
+    what, heard = plan(tmp_path, [1, 2]), Heard()
+    first = run(what, [one.url], s3.store(), heard, workers_only=True)
+
+    assert (first.done - sum(line[1] == HERE for line in heard.words("started")), one.stats()["prompts"]) == (4, 4)
+    assert first.open >= 2
+    assert run(what, [one.url], s3.store(), Heard(), workers_only=True).done == first.done
+    assert run(what, [], s3.store(), Heard()).done == 8
+    assert one.stats()["prompts"] == 4
+
+
+def test_what_is_made_of_a_job_that_is_made_anew_is_made_anew(tmp_path: Path, s3: S3Server, one: Lent) -> None:
+    """An attempt that an earlier run left under way counts no more: its input is another one by now."""
+    what = plan(tmp_path)
+    _stopped_at(what, "finished", 1, one, s3)
+    with Ledger.open(tmp_path / "ledger.sqlite") as ledger:
+        old = ledger.lease("walk", what.jobs[1].id, "w1", "stand-in")
+    assert run(replace(what, again=True), [one.url], s3.store(), Heard()).done == 4
+
+    with Ledger.open(tmp_path / "ledger.sqlite") as ledger:
+        lost = ledger.attempt(old.prompt_id)
+        assert lost.failure is not None
+        assert lost.failure.message == "what it is made of is made anew"
+        assert ledger.job("walk", what.jobs[1].id).attempts == 0
+    assert one.stats()["prompts"] == 3
+
+
+def test_a_folder_that_moved_costs_no_render(tmp_path: Path, s3: S3Server, one: Lent) -> None:
+    """What an earlier run put elsewhere is found where it belongs by now, and nothing is written to the old place."""
+    what = plan(tmp_path)
+    _stopped_at(what, "finished", 2, one, s3)
+    moved = replace(what, folder=tmp_path / "新しい 場所")
+    what.folder.rename(moved.folder)
+
+    assert run(moved, [], s3.store(), Heard()).done == 4
+    assert not what.folder.exists()
+
+
+def test_a_torn_object_is_not_taken_over(tmp_path: Path, s3: S3Server, one: Lent) -> None:
+    """A video that is not the one of its record is rendered again rather than passed on."""
+    what, store = plan(tmp_path), s3.store()
+    run(what, [one.url], store, Heard())
+    final = what.jobs[-1].id
+    good = store.get_bytes("outputs", f"outputs/walk/{final}/video.mp4")
+    store.put_bytes("outputs", f"outputs/walk/{final}/video.mp4", b"half")
+    shutil.rmtree(tmp_path / "videos")
+    result = run(what, [], store, Heard(), ledger=tmp_path / "other.sqlite")
+
+    assert (result.done, result.before) == (4, 3)
+    assert store.get_bytes("outputs", f"outputs/walk/{final}/video.mp4")[4:8] == good[4:8] == b"ftyp"
+
+
+def test_a_record_says_what_was_cut_before(tmp_path: Path, s3: S3Server, one: Lent) -> None:
+    """The finished video tells that a segment of it was drawn with less, and that its segments are shorter."""
+    what = replace(plan(tmp_path), cuts={"draw": {"length": 9}})
+    one.faults({"name": "out_of_memory", "times": 1})
+    run(what, [one.url], s3.store(), Heard())
+    found = _record(s3.store(), what.jobs[-1].id)
+
+    assert (found["rung"], found["cuts"]) == ("", {"draw": {"length": 9}})
+    assert found["rungs_before"] == dict.fromkeys([what.jobs[0].id, what.jobs[1].id], "fp8")
+
+
 def test_another_ledger_finds_all_of_it_in_the_bucket(tmp_path: Path, s3: S3Server, one: Lent) -> None:
     """Nothing is rendered twice, and only the finished video comes down."""
     what = plan(tmp_path)
