@@ -4,7 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -90,6 +90,8 @@ class _Run:
     names: set[str] = field(default_factory=set)
     """Of every worker that it used."""
     video_seconds: Decimal = Decimal(0)
+    began: datetime | None = None
+    """When it began to rent."""
 
     def whole(self) -> Outcome:
         began = time.monotonic()
@@ -101,7 +103,7 @@ class _Run:
         left = self._left()
         environment = order.environment | {ENVIRONMENT_LEFT: " ".join(left.workers if left else ())}
         renting = Renting(order.stack, log, environment, self.stops, self.say, owed=bool(left))
-        wanted = open_jobs(order.plan, self.state / "ledger.sqlite", self._in_bucket())
+        wanted = self._want_workers(open_jobs(order.plan, self.state / "ledger.sqlite", self._in_bucket()))
         result: Result | None = None
         error: VideogenError | None = None
         unproven: VideogenError | None = None
@@ -116,6 +118,11 @@ class _Run:
             watched.set()
             if unproven:  # said here, too, for another error may be on its way
                 self.say(f"{unproven.message}; {unproven.hint}" if unproven.hint else unproven.message)
+        if result and result.open:
+            try:
+                result = self._finished_here(result)
+            except VideogenError as caught:
+                error = caught
         paid = self._receipts()
         return Outcome(order.id, result, error, unproven, paid, self.video_seconds, time.monotonic() - began, log)
 
@@ -147,7 +154,7 @@ class _Run:
             raise self.stops.why()
         if self.order.bills:
             self._watch().start(watched)
-        began = datetime.now(UTC)
+        self.began = datetime.now(UTC)
         renting.up()
         outputs = stack.read(self.order.stack)
         if others := self._strangers(worker.name for worker in outputs.workers):
@@ -158,21 +165,40 @@ class _Run:
         self.names |= {worker.name for worker in outputs.workers}
         store = Store(outputs.store, outputs.store_access)
         try:
-            return self._submitted(store, outputs.workers, outputs.tokens)
+            return self._submitted(store, outputs.workers, outputs.tokens, workers_only=self.order.bills)
         finally:
-            self.video_seconds = self._video_seconds(store, began)
+            self.video_seconds = self._video_seconds(store, self.began)
 
-    def _submitted(self, store: Store, workers: Iterable[Worker], tokens: dict[str, Secret]) -> Result:
+    def _want_workers(self, open_: list[str]) -> list[str]:
+        """Those of the open jobs for which something must be rented: a store on this machine that is down, too."""
+        posts = {job.id for job in self.order.plan.jobs if job.post}
+        return open_ if self.store is places.NOWHERE else [job for job in open_ if job not in posts]
+
+    def _finished_here(self, before: Result) -> Result:
+        """The post steps that are left when all workers are gone, so that none of them is paid for waiting."""
+        after = self._submitted(self._client(), (), {})
+        if self.began:
+            self.video_seconds = self._video_seconds(self._client(), self.began)
+        return replace(after, before=before.before, seconds=before.seconds + after.seconds, lost=before.lost)
+
+    def _submitted(
+        self, store: Store, workers: Iterable[Worker], tokens: dict[str, Secret], *, workers_only: bool = False
+    ) -> Result:
         with Ledger.open(self.state / "ledger.sqlite") as ledger:
-            return asyncio.run(self._submit(store, tuple(workers), tokens, ledger))
+            return asyncio.run(self._submit(store, tuple(workers), tokens, ledger, workers_only))
 
     async def _submit(
-        self, store: Store, workers: tuple[Worker, ...], tokens: dict[str, Secret], ledger: Ledger
+        self, store: Store, workers: tuple[Worker, ...], tokens: dict[str, Secret], ledger: Ledger, workers_only: bool
     ) -> Result:
         """The batch, until it is done or `stops` says that it is enough."""
         stop = asyncio.Event()
         work = asyncio.create_task(
-            submit.submit(self.order.plan, workers, tokens, store, ledger, listener=self.listener, stop=stop)
+            submit.submit(
+                *(self.order.plan, workers, tokens, store, ledger),
+                listener=self.listener,
+                stop=stop,
+                workers_only=workers_only,
+            )
         )
         cancelled = False
         while not work.done():

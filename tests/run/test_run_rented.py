@@ -6,11 +6,13 @@ Pulumi is a double here (`tests/run/test_run_dev.py` has the real one), so that 
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,8 @@ from tests.doubles.runpod import Clock, FakeRunpod, fake_runpod
 from tests.doubles.s3_server import S3Server
 from tests.doubles.standin_process import StandinProcess
 from videogen import manifest, project
+from videogen.ledger import Ledger
+from videogen.submission import HERE
 
 ROOT = project.root()
 MANIFEST = "models_manifest.dev.yaml"
@@ -144,6 +148,33 @@ def test_a_run_leaves_videos_and_a_receipt_and_nothing_else(office: Office) -> N
 
     assert again == 0, err
     assert json.loads(out)["receipts"] == []
+    assert pulumi_double.calls(office.pulumi).count("up") == 1
+
+
+def test_nobody_pays_for_a_machine_while_its_video_is_stitched(office: Office) -> None:
+    """The machine is ended when all is drawn; what only this machine does comes after, and rents nothing on its own."""
+    chain = (
+        BATCH.replace("wan22-i2v", "long-i2v")
+        .replace("length: 5", "frames: 21")
+        .replace("seed: [1, 2, 3]", "seed: [1]")
+    )
+    (office.folder / "walk.yaml").write_text(chain)
+    code, out, err = ended(office.run())
+    said = json.loads(out)
+    assert code == 0, err
+
+    assert (said["done"], said["open"], said["video_seconds"]) == (2, 0, "1.312")
+    assert office.fake.alive() == []
+    (receipt,) = office.receipts().values()
+    ledger = office.folder / "state" / "phase-c" / "ledger.sqlite"
+    with Ledger.open(ledger, read_only=True) as opened:
+        (here,) = (one for one in opened.attempts("walk") if one.worker == HERE)
+        assert here.leased > datetime.fromisoformat(receipt["ended"]).timestamp() - 1
+        opened_job = here.job
+    with sqlite3.connect(ledger) as db:
+        db.execute("UPDATE jobs SET state = 'open' WHERE id = ?", (opened_job,))
+    code, out, err = ended(office.run())
+    assert (code, json.loads(out)["receipts"]) == (0, []), err
     assert pulumi_double.calls(office.pulumi).count("up") == 1
 
 

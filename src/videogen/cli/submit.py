@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from videogen import history, ladder, manifest, prepare, project
+from videogen import manifest, project
 from videogen import submit as service
 from videogen.cli.bars import BatchBars
 from videogen.cli.options import AsJson, OutputsFile, Stack, read_outputs
@@ -16,6 +16,7 @@ from videogen.console import Console, counted, duration
 from videogen.errors import Interrupted
 from videogen.ledger import Ledger
 from videogen.ledger_rows import JobRow
+from videogen.planned import planned
 from videogen.stack_outputs import StackOutputs
 from videogen.store import Store, manifest_key
 from videogen.submission import Plan, Result
@@ -36,28 +37,13 @@ def submit(
     store = Store(outputs.store, outputs.store_access)
     text = store.get_bytes(store.models, manifest_key(outputs.manifest)).decode()
     models = manifest.parse(text, f"manifest {outputs.manifest[:12]}")
-    found = prepare.prepare(batch, outputs.phase, models)
     gpus = [worker.gpu for worker in outputs.workers]
-    if cuts := ladder.shorter_segments(found.jobs, found.workflow, gpus, history.boundary()):
-        found = prepare.prepare(batch, outputs.phase, models, cuts)
-        for step, values in cuts.items():
-            said = ", ".join(f"{name} {value}" for name, value in values.items())
-            console.warn(f"step {step}: {said}, in more segments: memory ended before with longer ones")
-    if found.workflow.name not in outputs.workflows:
-        console.warn(f"stack {outputs.stack} was not proven ready for workflow {found.workflow.name}")
-    if found.unused:
-        unused = ", ".join(found.unused)
-        console.warn(f"workflow {found.workflow.name} takes nothing of the character's {unused}")
-    plan = Plan(
-        batch=found.batch.name,
-        workflow=found.workflow,
-        jobs=found.jobs,
-        limits=found.batch.limits,
-        files=found.files,
-        folder=(to or project.root() / "outputs").resolve(),
-        retry_failed=retry_failed,
-        again=again,
-    )
+    wanted = planned(batch, outputs.phase, models, gpus, again=again, retry_failed=retry_failed, folder=to)
+    plan, workflow = wanted.plan, wanted.plan.workflow.name
+    for words in wanted.warnings:
+        console.warn(words)
+    if workflow not in outputs.workflows:
+        console.warn(f"stack {outputs.stack} was not proven ready for workflow {workflow}")
     ledger_path = project.state(outputs.stack) / "ledger.sqlite"
     ledger_path.parent.mkdir(parents=True, exist_ok=True)
     with Ledger.open(ledger_path) as ledger, BatchBars(console) as bars:
