@@ -327,11 +327,19 @@ def _against_policy(
     except ValueError as error:
         yield document.fault(("fixed",), str(error))
         return
+    told = {
+        (target.step, target.parameter, parameters[parameter.name])
+        for parameter in workflow.definition.parameters
+        if parameter.name in parameters and parameter.fault(parameters[parameter.name])
+        for target in parameter.sets
+    }
     for piece in pieces:
         if piece.number == 1 and DRAWS in piece.workflow.parameter_names:
             yield from phase.faults(piece.values, leaves, address)
         for name, value in piece.values.items():
-            if wrong := piece.workflow.parameter(name).fault(value):
+            wrong = piece.workflow.parameter(name).fault(value)
+            if wrong and (piece.step, name, value) not in told:
+                told.add((piece.step, name, value))  # once for all its segments
                 yield Fault(f"{address}: {piece.label}: {name}", *wrong)
         for name, what, why in piece.workflow.broken_rules(piece.values):
             yield Fault(f"{address}: {piece.label}: {name}", what, why)

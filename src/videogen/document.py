@@ -5,7 +5,7 @@ The file's own path of keys is the address of a fault, so that a message reads a
 
 import difflib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import yaml
@@ -19,6 +19,8 @@ Path = tuple[str | int, ...]
 MOST_VALUES = 100_000
 """A file that a person wrote has fewer; a few lines of aliases can have billions."""
 
+_MOST_ROUNDS = 3
+"""Of taking out what is wrong: what is left may be wrong in another way."""
 _KEY_TAGS = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge")
 _NO_SUCH_VALUE = (ValueError, LookupError, AttributeError)
 """What PyYAML lets through for `2024-13-45`, `!!bool x`, `!!int ''` and `!!timestamp x`."""
@@ -116,6 +118,23 @@ class Document:
         except ValidationError as error:
             raise InputError(faults(error, schema, self)) from None
 
+    def sound(self, schema: type[AnySchema], instead: Mapping[str, Any]) -> AnySchema | None:
+        """As much of the document as `schema` takes, to look for more faults in it; nothing where too little is left.
+
+        `instead` has values for required keys that are missing or wrong.
+        """
+        data = json.loads(self._json)
+        if not isinstance(data, dict):
+            return None
+        for _ in range(_MOST_ROUNDS):
+            try:
+                return schema.model_validate_json(json.dumps(data), strict=True)
+            except ValidationError as error:
+                for detail in error.errors(include_url=False):
+                    _drop(data, _path_in_file(detail["loc"], data, detail["type"] == "missing"))
+                data = {**instead, **data}
+        return None
+
     def fault(self, path: Path, message: str, hint: str | None = None) -> Fault:
         """A fault at a path of this document, for checks beyond the schema's."""
         return Fault(self.address(path), message, hint)
@@ -146,6 +165,17 @@ def faults(error: ValidationError, schema: type[BaseModel], document: Document) 
     paths = [_path_in_file(detail["loc"], document.data, detail["type"] == "missing") for detail in details]
     in_order = sorted(zip(paths, details, strict=True), key=lambda pair: document.line(pair[0]))
     return [_fault(path, detail, schema, document) for path, detail in in_order]
+
+
+def _drop(data: Any, path: Path) -> None:
+    """Takes out of `data` what lies at a path; of a list the whole, since its items' places would move."""
+    for depth, part in enumerate(path):
+        if not isinstance(data, dict) or part not in data:
+            return
+        if depth == len(path) - 1 or not isinstance(data[part], dict):
+            del data[part]
+            return
+        data = data[part]
 
 
 def _says_twice(detail: ErrorDetails) -> bool:

@@ -10,10 +10,7 @@ from urllib.parse import urlsplit
 
 from videogen.gpu import Gpu, Offer, rentable
 from videogen.money import CENT, Cap, worst_case
-
-AWS_EGRESS = Decimal("0.09")
-"""Dollars for a gigabyte that leaves AWS S3 (https://aws.amazon.com/s3/pricing/); the free first 100 GB of a month are
-left out, for others may have used them."""
+from videogen.traffic import AWS_S3, NO_EGRESS_COST, StorePrice
 
 
 @dataclass(frozen=True)
@@ -103,7 +100,7 @@ class Forecast:
             return f"${self.worst} ({rent}; {size} from a store that is not there yet)"
         if not self.traffic:
             return f"${self.worst} ({rent}; {size} from a store that is not known to charge for them)"
-        return f"${self.worst} ({rent}; {size} from AWS at ${AWS_EGRESS}/GB is ${self.traffic})"
+        return f"${self.worst} ({rent}; {size} from AWS at ${AWS_S3.dollars_per_gb}/GB is ${self.traffic})"
 
 
 def forecast(plan: Plan, month: Decimal | None) -> Forecast:
@@ -122,14 +119,18 @@ def forecast(plan: Plan, month: Decimal | None) -> Forecast:
 
 def traffic(cloud: str, workers: int, model_bytes: int, store_endpoint: str | None) -> Decimal:
     """Dollars for the models of each worker, once from the store; as far as the store is known to charge."""
-    if cloud == "local" or not _is_aws(store_endpoint):
-        return Decimal(0)
-    return _cents(Decimal(workers * model_bytes) / 10**9 * AWS_EGRESS)
+    price = store_price(cloud, store_endpoint)
+    return price.dollars(workers * model_bytes) if price else Decimal(0)
 
 
-def _is_aws(endpoint: str | None) -> bool:
-    if endpoint is None:
-        return False
+def store_price(cloud: str, store_endpoint: str | None) -> StorePrice | None:
+    """What the store asks for what leaves it; nothing on this machine, and where nobody knows which store it is."""
+    if cloud == "local" or store_endpoint is None:
+        return None
+    return AWS_S3 if _is_aws(store_endpoint) else NO_EGRESS_COST
+
+
+def _is_aws(endpoint: str) -> bool:
     host = urlsplit(endpoint).hostname or ""
     return not endpoint or host == "amazonaws.com" or host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
 

@@ -7,9 +7,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import Literal
 
 from videogen.batch import Job
 from videogen.boundary import Observation as Seen
+from videogen.budget import Budget
 from videogen.gpu import Gpu
 from videogen.graph import Graph
 from videogen.ladder import AS_ASKED, Step, ask_of, first, steps
@@ -98,6 +100,18 @@ class Forecast:
         if self.dollars_per_hour is None or not self.finished_seconds:
             return None
         return self.bill.dollars.likely / Decimal(str(self.finished_seconds))
+
+
+Within = Literal["yes", "perhaps", "no"]
+"""Even in the worst case; likely, not surely; not even likely."""
+
+
+def within(found: Forecast, budget: Budget) -> Within:
+    """Whether the batch is done before the workers' paid time is over. The cap holds either way: it ends them."""
+    most = budget.paid_minutes * 60
+    if not budget.pays_work or found.batch.likely > most:
+        return "no"
+    return "yes" if found.batch.high <= most else "perhaps"
 
 
 @dataclass(frozen=True)

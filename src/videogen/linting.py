@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from videogen import history, lint, media, prepare, project
-from videogen.batch import Batch, Job
+from videogen.batch import Job
 from videogen.document import Document
 from videogen.errors import InputError
 from videogen.job_forecast import Known
@@ -13,7 +13,7 @@ from videogen.lint import Finding, Offers
 from videogen.manifest import Manifest, PhaseName
 from videogen.node_recordings import Recording
 from videogen.planner.work import Clip, Frames
-from videogen.prepare import PreparedBatch
+from videogen.prepare import Examined, PreparedBatch
 from videogen.workflow import Workflow
 from videogen.workflow_import import Draft
 
@@ -54,24 +54,22 @@ def lint_workflow(name: str, rules: Rules) -> Linted:
 
 
 def lint_batch(path: Path, rules: Rules) -> Linted:
-    """A batch file, its workflow, and the jobs that come of it."""
+    """A batch file, its workflow, and the jobs that come of it; a fault of one hides none of another."""
     shown = project.shown(path.resolve())
     try:
-        found, document = project.read_batch(path)
+        examined = prepare.examine(path, rules.phase, rules.models.as_if_pinned())
     except InputError as error:
         return Linted(shown, tuple(lint.of_faults(error.faults)))
-    findings: list[Finding] = []
+    found, findings = examined.batch, list[Finding]()
     if found.workflow in project.workflow_names():
         findings += _workflow(found.workflow, rules, found.models)
+    # What the workflow's own files have wrong is said already, and better.
     said = {one.address.split(":")[0] for one in findings if one.severity == "error"}
+    findings += lint.of_faults(fault for fault in examined.faults if fault.address.split(":")[0] not in said)
     jobs: tuple[Job, ...] = ()
-    try:
-        prepared = prepare.prepare(path, rules.phase, rules.models.as_if_pinned())
-    except InputError as error:  # what the workflow's own files have wrong was said already, and better
-        findings += lint.of_faults(fault for fault in error.faults if fault.address.split(":")[0] not in said)
-    else:
-        jobs = prepared.jobs
-        findings += _jobs(prepared, document, rules, {(one.node, one.input, one.message) for one in findings})
+    if examined.prepared is not None:
+        jobs = examined.prepared.jobs
+        findings += _jobs(examined, examined.prepared, rules, findings)
     sound = all(one.severity != "error" for one in findings)
     return Linted(shown, _distinct(findings), found.workflow, jobs if sound else ())
 
@@ -116,45 +114,62 @@ def _chain(name: str, rules: Rules, chosen: Mapping[str, str]) -> Iterator[Findi
         yield from _workflow(step, rules, chosen)
 
 
-def _jobs(
-    prepared: PreparedBatch, document: Document, rules: Rules, said: set[tuple[str, str, str]]
-) -> Iterator[Finding]:
-    recording, wrong = rules.recording, False
+def _jobs(examined: Examined, prepared: PreparedBatch, rules: Rules, findings: Iterable[Finding]) -> Iterator[Finding]:
+    document, recording, wrong = examined.document, rules.recording, False
+    said = {(one.node, one.input, one.message) for one in findings}
+    faulty = {fault.address.rsplit("/", 1)[-1] for fault in examined.faults} | examined.left_out
     probed: dict[str, lint.Media] = {}
+    models = rules.models.select(rules.phase)
+    character = prepared.preset.character if prepared.preset else None
+    for name, message, hint in lint.idle_slots(prepared.batch, prepared.workflow, character, models):
+        yield Finding(_address(document, prepared, name), message, "warning", hint=hint)
+    for name in prepared.unused:
+        address = document.address(("character",))
+        message = f"workflow {prepared.workflow.name} takes nothing of the character's `{name}`"
+        yield Finding(address, message, "warning")
     for job in prepared.jobs:
         doing = prepared.workflow.doing(job.step)
         if not job.post:
             for found in lint.job_findings(job.prompt, recording.schemas, recording.options, document.name):
-                if (found.node, found.input, found.message) not in said:
-                    wrong = wrong or found.severity == "error"
-                    yield _by_parameter(found, prepared.batch, doing, document)
+                parameter = _parameter(found, doing)
+                if (found.node, found.input, found.message) in said or parameter in faulty:
+                    continue
+                wrong = wrong or found.severity == "error"
+                yield replace(found, address=_address(document, prepared, parameter)) if parameter else found
         yield from _inputs(job, doing, prepared, document, probed)
-    if not wrong:
-        models = rules.models.select(rules.phase)
-        sizes = {one.comfy_name: rules.sizes.get(one.name) or one.size or one.estimate or 0 for one in models.models}
-        clips = {
-            file.name: Clip(Frames(seen.width, seen.height, seen.frames), seen.fps or 16)
-            for job in prepared.jobs
-            for file in job.inputs
-            if (seen := probed.get(file.sha256)) is not None
-        }
-        known = Known(tuple(history.boundary()), tuple(history.finished(sizes)))
-        jobs, limits = prepared.jobs, prepared.batch.limits
-        yield from lint.fitting(jobs, prepared.workflow, limits, rules.offers, sizes, document.name, known, clips)
+    guessed = {
+        prepared.workflow.parameter(name).type for name in examined.left_out & {*prepared.workflow.parameter_names}
+    }
+    unknown = examined.left_out - {*prepared.workflow.parameter_names}
+    if wrong or unknown or guessed & {"integer", "number", "video"} or examined.lacks_models:
+        return  # what it would take and cost is not known
+    sizes = {one.comfy_name: rules.sizes.get(one.name) or one.size or one.estimate or 0 for one in models.models}
+    clips = {
+        file.name: Clip(Frames(seen.width, seen.height, seen.frames), seen.fps or 16)
+        for job in prepared.jobs
+        for file in job.inputs
+        if (seen := probed.get(file.sha256)) is not None
+    }
+    known = Known(tuple(history.boundary()), tuple(history.finished(sizes)))
+    jobs, limits = prepared.jobs, prepared.batch.limits
+    yield from lint.fitting(jobs, prepared.workflow, limits, rules.offers, sizes, document.name, known, clips)
 
 
-def _by_parameter(found: Finding, batch: Batch, doing: Workflow, document: Document) -> Finding:
-    """The finding at the line of the batch that set the value, where one did."""
+def _parameter(found: Finding, doing: Workflow) -> str:
+    """The parameter that set the value of which the finding speaks; empty where none did."""
     for parameter in doing.definition.parameters:
         if any((one.title, one.input) == (found.node, found.input) for one in parameter.sets):
-            address = _address(document, batch, parameter.name)
-            return replace(found, address=address)
-    return found
+            return parameter.name
+    return ""
 
 
-def _address(document: Document, batch: Batch, parameter: str) -> str:
-    section = "matrix" if parameter in batch.matrix else "fixed"
-    return document.address((section, parameter))
+def _address(document: Document, prepared: PreparedBatch, parameter: str) -> str:
+    """Where in the batch the value of a parameter stands, or in its character's file."""
+    said = prepared.batch
+    own = prepared.preset
+    if own is not None and parameter in own.character.values and parameter not in {*said.fixed, *said.matrix}:
+        return own.address(parameter)
+    return document.address(("matrix" if parameter in said.matrix else "fixed", parameter))
 
 
 def _inputs(
@@ -165,12 +180,12 @@ def _inputs(
     start = job.parameters.get(rule.start, 0) if rule is not None and rule.start is not None else 0
     for parameter in doing.definition.parameters:
         digest = digests.get(str(job.parameters.get(parameter.name))) if parameter.is_file else None
-        if digest is None:
+        if digest is None or digest not in prepared.files:
             continue
         if digest not in probed:
             seen = media.probe(prepared.files[digest], "image" if parameter.type == "image" else "video")
             probed[digest] = lint.Media(seen.width, seen.height, seen.frames, seen.fps)
-        address = _address(document, prepared.batch, parameter.name)
+        address = _address(document, prepared, parameter.name)
         yield from lint.input_findings(parameter, probed[digest], job.parameters, address, int(start))
 
 

@@ -7,15 +7,18 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
-from videogen import declared, prepare, project
+from videogen import declared, project
+from videogen.budget import Budget
 from videogen.declared import Declared
 from videogen.errors import InputError
 from videogen.forecast import traffic
+from videogen.gpu import rentable
 from videogen.lease import LeaseTerms
 from videogen.ledger import Ledger
 from videogen.ledger_rows import JobState
 from videogen.manifest import Manifest
 from videogen.money import CENT, Cap, worst_case
+from videogen.planned import planned
 from videogen.submission import Plan
 
 ENVIRONMENT_RUN = "VIDEOGEN_RUN"
@@ -76,20 +79,11 @@ def order(
             f"stack {stack}", "rents nothing: it has no phase", "one of: dev, phase-a, phase-b, phase-c"
         )
     manifest = project.read_manifest(project.root() / wanted.manifest)
-    found = prepare.prepare(batch, wanted.phase, manifest)
-    plan = Plan(
-        batch=found.batch.name,
-        workflow=found.workflow,
-        jobs=found.jobs,
-        limits=found.batch.limits,
-        files=found.files,
-        folder=(folder or project.root() / "outputs").resolve(),
-        retry_failed=retry_failed,
-        again=again,
-    )
+    gpus = [offer.gpu for offer in rentable(wanted.cloud, wanted.gpus)]
+    plan = planned(batch, wanted.phase, manifest, gpus, again=again, retry_failed=retry_failed, folder=folder).plan
     allowed = wanted.cap if cap is None else Cap(run=min(cap, wanted.cap.run), month=wanted.cap.month)
     traffic = _traffic(stack, wanted, manifest) if wanted.dearest else Decimal(0)
-    lease = _paid(wanted, allowed.run - traffic) if wanted.lease and wanted.dearest else wanted.lease
+    lease = _paid(wanted, allowed, traffic) if wanted.lease and wanted.dearest else wanted.lease
     now = datetime.now(UTC)
     return RunOrder(f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}", stack, wanted, plan, allowed, lease, traffic)
 
@@ -102,22 +96,19 @@ def _traffic(stack: str, wanted: Declared, manifest: Manifest) -> Decimal:
     return traffic(wanted.cloud, wanted.workers, size, declared.store_endpoint(stack))
 
 
-def _paid(wanted: Declared, cap: Decimal) -> LeaseTerms:
+def _paid(wanted: Declared, cap: Cap, traffic: Decimal) -> LeaseTerms:
     """The lease, no longer than the cap pays for rent when every worker costs what it may at most."""
-    lease = wanted.lease
-    assert lease
-    minutes = int(max(cap, Decimal(0)) * 60 / (wanted.dearest * wanted.workers)) if wanted.workers else 0
-    if minutes >= lease.total:
-        return lease
-    if minutes <= lease.boot:
-        rent = f"{wanted.workers} workers at up to ${wanted.dearest}/h for {minutes} minutes"
-        said = f"${cap.quantize(CENT)} of rent pays {rent}"
-        raise InputError.of("--cap", f"{said}, a boot may take {lease.boot:g}", "a higher cap, or a smaller stack")
-    return LeaseTerms(total=minutes, idle=min(lease.idle, minutes), boot=lease.boot)
+    assert wanted.lease
+    budget = Budget(cap, wanted.workers, wanted.dearest, wanted.lease, traffic)
+    if budget.pays_work:
+        return budget.terms
+    rent = f"{wanted.workers} workers at up to ${wanted.dearest}/h for {budget.paid_minutes:g} minutes"
+    said = f"${budget.rent.quantize(CENT)} of rent pays {rent}, a boot may take {wanted.lease.boot:g}"
+    raise InputError.of("--cap", said, "a higher cap, or a smaller stack")
 
 
 def open_jobs(plan: Plan, ledger: Path, in_bucket: Iterable[str]) -> list[str]:
-    """The jobs that still want a worker: neither done nor failed here, and not whole in the bucket."""
+    """The jobs that are to be done: neither done nor failed here, and not whole in the bucket."""
     ids = [job.id for job in plan.jobs]
     if plan.again or not ledger.exists():
         return ids if plan.again else [job for job in ids if job not in set(in_bucket)]

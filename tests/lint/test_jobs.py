@@ -1,5 +1,6 @@
 """A job's values, its input files, and its GPU: what would come out wrong though every node takes it."""
 
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -7,11 +8,11 @@ import pytest
 
 from tests.doubles import linted
 from videogen import project
-from videogen.batch import Job, Limits
+from videogen.batch import Batch, Job, Limits
 from videogen.gpu import Offer
-from videogen.lint import Finding, Media, Offers, fitting, input_findings, job_findings
+from videogen.lint import Finding, Media, Offers, fitting, idle_slots, input_findings, job_findings
 from videogen.money import Cap
-from videogen.planner.estimate import NONE
+from videogen.planner.estimate import Seconds
 from videogen.planner.rental import Terms
 from videogen.stack_terms import StackTerms
 from videogen.workflow import Parameter, Target
@@ -97,11 +98,13 @@ def job(number: int = 0, **values: Any) -> Job:
     return Job(f"j{number}", "j", "b", "wan22-i2v", dict(values), graph, (), {}, ())
 
 
-def fits(jobs: list[Job], cap: int = 100, minutes: float = 600, gib: float = 13.3) -> list[tuple[str, str]]:
+def fits(
+    jobs: list[Job], cap: int = 100, minutes: float = 600, gib: float = 13.3, cloud: str = "runpod", boot: float = 0
+) -> list[tuple[str, str]]:
     names = {str(node["inputs"].get("unet_name")) for node in jobs[0].prompt.values()}
     sizes = {name: round(gib * 1024**3) for name in names}
-    rented = StackTerms(gpus=OFFERS, cap=Cap(run=Decimal(cap), month=Decimal(cap)))
-    terms = Terms(1, 10, NONE, "", 0, None)
+    rented = StackTerms(gpus=OFFERS, cloud=cloud, cap=Cap(run=Decimal(cap), month=Decimal(cap)))
+    terms = Terms(1, 10, Seconds(boot, boot, boot), "", 0, None)
     offers = Offers("Pulumi.phase-x.yaml", rented, terms)
     workflow = project.read_workflow("wan22-i2v")
     found = fitting(jobs, workflow, Limits(job_minutes=minutes), offers, sizes, "b.yaml")
@@ -127,13 +130,61 @@ def test_weights_that_come_and_go_are_a_warning() -> None:
     assert "weights come and go" in message
 
 
-def test_a_batch_over_the_cap_is_found() -> None:
-    """Its sum on the cheapest GPU; a cap of 0 is that of a stack that bills nothing."""
+def test_a_batch_that_the_cap_ends_first_is_found() -> None:
+    """Likely too long is an error, too long in the worst case a warning, each with both figures; a larger cap is right.
+
+    The cap pays at the highest price that may be asked, whichever GPU is the cheapest: $2 an hour here.
+    """
     jobs = [job(number, width=480, height=832, length=81) for number in range(40)]
-    ((severity, message),) = fits(jobs, cap=1)
+    (likely,) = fits(jobs, cap=1)
+    assert likely[0] == "error"
+    assert re.search(
+        r"about \d+ minutes and \$[\d.]+, at worst \d+ and \$[\d.]+; workers may live 30 minutes", likely[1]
+    )
+    assert "what the cap of $1 a run pays at up to $2.00/h" in likely[1]
+    (perhaps,) = fits(jobs[:1], cap=1, boot=1500)
+    assert perhaps[0] == "warning"
+    assert fits(jobs[:1], cap=1) == []
+    assert fits(jobs, cap=100) == []
+
+
+def test_the_lease_ends_a_batch_too() -> None:
+    """Eight hours are what the stack grants; money would be left."""
+    ((severity, message),) = fits([job()], cap=1000, boot=8 * 3600)
     assert severity == "error"
-    assert "is over the cap of $1 a run" in message
-    assert fits(jobs, cap=0) == []
+    assert "workers may live 480 minutes, the lease" in message
+
+
+def test_a_cap_of_nothing_pays_nothing() -> None:
+    """It is no word for without end; where nothing is rented there is no bill, and no GPU to look at."""
+    ((severity, message),) = fits([job(width=480, height=832, length=81)], cap=0)
+    assert (severity, "workers may live 0 minutes" in message) == ("error", True)
+    assert fits([job(width=480, height=832, length=81)], cap=0, cloud="local") == []
+
+
+@pytest.mark.parametrize(
+    ("values", "chosen", "expected"),
+    [
+        ({"lora_strength": 0.8}, {}, ["lora_strength: 0.8 does nothing: the slots `style-lora-high` and `style-lora-low` are"]),
+        ({"lora_strength": 0.0}, {}, []),
+        ({"lora_strength": 0.8}, {"style-lora-high": "x"}, ["lora_strength: 0.8 does nothing: the slot `style-lora-low` is"]),
+        ({"lora_strength": 0.8}, {"style-lora-high": "x", "style-lora-low": "x"}, []),
+        ({}, {"style-lora-high": "x"}, ["lora_strength: is 0, so that what was chosen for `style-lora-high` is left out"]),
+        ({"lora_strength": 0.0}, {"style-lora-high": "x"}, ["lora_strength: is 0, so that what was chosen for `style-lora-high` is"]),
+        ({}, {}, []),
+        ({"turbo": 1.0}, {}, []),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("workflow", ["wan22-i2v", "long-i2v"])
+def test_a_wish_for_a_model_that_is_left_out_is_found(
+    workflow: str, values: dict[str, Any], chosen: dict[str, str], expected: list[str]
+) -> None:
+    """A strength without a model and a model without a strength, also through a chain; a filled slot is right."""
+    models = project.read_manifest(project.root() / "models_manifest.yaml").select("a")
+    wanted = Batch.model_validate({"schema": 1, "name": "x", "workflow": workflow, "fixed": values, "models": chosen})
+    found = [f"{name}: {said}" for name, said, _ in idle_slots(wanted, project.read_workflow(workflow), None, models)]
+    assert len(found) == len(expected)
+    assert all(said.startswith(start) for said, start in zip(found, expected, strict=True)), found
 
 
 def test_a_job_longer_than_its_limit_is_a_warning() -> None:

@@ -39,6 +39,47 @@ def test_everything_wrong_with_a_batch_is_told_at_once(checkout: New) -> None:
     assert lines[-1] == "batches/demo-short.yaml: 5 errors"
 
 
+def test_a_fault_of_the_batch_hides_nothing_of_its_jobs(checkout: New) -> None:
+    """A wrong key, value, slot, character and file beside what only the jobs show: a model left out, a cut image."""
+    desk = checkout()
+    desk.change("batches/demo-short.yaml", "name: demo-short", "name: demo-short\nnmae: x\ncharacter: figur")
+    desk.change("batches/demo-short.yaml", "  width: 64", "  width: 320\n  lora_strength: 0.8\n  fps: -1\n  sed: 2")
+    desk.change("workflows/wan22-i2v/graph.json", '"shift": 5', '"shift": 500')
+    code, found = desk.json("lint", "batches/demo-short.yaml", "--stack", "phase-a")
+    said = [f"{one['path'] or one['node']}: {one['message']}" for one in found["linted"][0]["findings"]]
+
+    assert code == 2
+    assert found["linted"][0]["jobs"] == []
+    for start in (
+        "nmae: unknown key",
+        "character: no character `figur`",
+        "fixed/fps: -1 is below 1",
+        "fixed/sed: workflow wan22-i2v has no parameter `sed`",
+        "Shift of high noise: ",
+        "fixed/character: is 576x1024: ",
+        "fixed/lora_strength: 0.8 does nothing: the slots `style-lora-high` and `style-lora-low` are empty",
+    ):
+        assert [one for one in said if one.startswith(start)], (start, said)
+
+
+def test_a_characters_wish_is_said_at_its_own_line(checkout: New) -> None:
+    """Its LoRA with a strength that is 0, and what the workflow takes nothing of."""
+    desk = checkout()
+    home = desk.folder / "characters"
+    home.unlink()
+    home.mkdir()
+    image = desk.folder / "batches" / "inputs" / "character.png"
+    lora = "lora: {models: {style-lora-high: wan2.2-i2v-4step-high}, strength: 0}"
+    text = f"schema: 1\nname: figure\nimages: {{character: {image}}}\nuni3c: {{strength: 1}}\n{lora}\n"
+    (home / "figure.yaml").write_text(text)
+    batch = "schema: 1\nname: x\nworkflow: wan22-i2v\ncharacter: figure\nfixed: {prompt: a walk}\n"
+    (desk.folder / "batches" / "x.yaml").write_text(batch)
+    _, _, err = desk.videogen("lint", "batches/x.yaml", "--stack", "phase-a")
+
+    assert "warning: characters/figure.yaml:5: lora/strength: is 0, so that what was chosen for" in err
+    assert "batches/x.yaml:4: character: workflow wan22-i2v takes nothing of the character's `uni3c_strength`" in err
+
+
 def test_findings_are_data_with_json(checkout: New) -> None:
     """File, line, node, input, what stands there, what may stand there; warnings alone are exit 0."""
     desk = checkout()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -18,9 +19,12 @@ from videogen import prepare, project
 from videogen.batch import Job
 from videogen.boundary import Ask, observed
 from videogen.boundary_store import BoundaryStore
+from videogen.budget import Budget
 from videogen.gpu import Gpu
 from videogen.job_forecast import Forecast, Known, best, forecasts
+from videogen.lease import LeaseTerms
 from videogen.ledger import Ledger
+from videogen.money import Cap
 from videogen.planner.estimate import Observation, Seconds
 from videogen.planner.jobs import works
 from videogen.planner.rental import Terms, assumed_boot, bill
@@ -181,11 +185,11 @@ def test_a_motion_video_counts_with_its_own_frames(tmp_path: Path) -> None:
 # The command line and this machine's past
 
 
-def videogen(state: Path, *words: str) -> tuple[int, Any, str]:
-    environment = os.environ | {"VIDEOGEN_STATE": str(state), "VIDEOGEN_PROJECT": str(ROOT)}
+def videogen(state: Path, *words: str, project: Path = ROOT) -> tuple[int, Any, str]:
+    environment = os.environ | {"VIDEOGEN_STATE": str(state), "VIDEOGEN_PROJECT": str(project)}
     done = subprocess.run(
         [sys.executable, "-m", "videogen.cli", *words],
-        cwd=ROOT,
+        cwd=project,
         env=environment,
         capture_output=True,
         text=True,
@@ -204,6 +208,45 @@ def test_the_plan_of_a_batch_is_a_table(tmp_path: Path) -> None:
     assert "enlarge: Four times as wide" in out
     assert "assumed: machine and image" in err
     assert "prices are the ceilings of Pulumi.phase-c.yaml" in err
+    assert re.search(
+        r"at worst \$\d+\.\d\d: 2 workers for 480 minutes at \$5.10/h and .* of traffic; .* \$110, bears it", err
+    )
+    assert re.search(r"with 1 worker on \S+ it is \$[\d.]+ in .*, with 2 it is \$[\d.]+ in ", err)
+
+
+def test_a_plan_says_what_the_cap_pays_when_it_is_too_small(tmp_path: Path) -> None:
+    """Both figures of time and money, the minutes that are paid, and a GPU that the cloud does not rent out."""
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    for path in ROOT.iterdir():
+        if path.name.startswith(("Pulumi", "models_manifest", "workflows", "batches")):
+            (checkout / path.name).symlink_to(path)
+    stack = checkout / "Pulumi.phase-a.yaml"
+    text = re.sub(r"cap: \{run: \d+", "cap: {run: 9.2", stack.read_text())
+    stack.unlink()
+    stack.write_text(text)
+    words = ("plan", "batches/demo.yaml", "--phase", "a")
+    _, out, err = videogen(tmp_path / "state", *words, project=checkout)
+    _, said, _ = videogen(tmp_path / "state", *words, "--json", project=checkout)
+
+    assert "A100-40GB" not in out
+    assert "left out: A100-40GB, which runpod does not rent out" in err
+    assert re.search(r"at worst \$[\d.]+: 1 worker for 240 minutes .*; the cap of a run, \$9.2, pays \d\d minutes", err)
+    assert "`videogen run` shortens the lease" in err
+    assert re.search(r"on L40S it may not be done within \d\d minutes: about .*, at worst .* \(\$[\d.]+, at worst", err)
+    assert (said["paid_minutes"] < 60, float(said["worst_dollars"]) > 9.2) == (True, True)
+    assert {one["gpu"]: one["done_in_paid_time"] for one in said["gpus"]}["L40S"] == "perhaps"
+
+
+def test_the_cap_holds_at_the_highest_price() -> None:
+    """The lease is cut to what is paid for, traffic first; nothing billed is never cut."""
+    lease = LeaseTerms(total=240, idle=20, boot=20)
+    one = Budget(Cap(run=Decimal(10), month=Decimal(99)), 2, Decimal(3), lease, Decimal(4))
+    assert (one.worst, one.paid_minutes, one.pays_work) == (Decimal("28.00"), 60, True)
+    assert one.terms == LeaseTerms(total=60, idle=20, boot=20)
+    assert not replace(one, cap=Cap(run=Decimal(6), month=Decimal(99))).pays_work
+    assert replace(one, cap=Cap(run=Decimal(28), month=Decimal(99))).terms == lease
+    assert replace(one, dollars_per_hour=Decimal(0)).terms == lease
 
 
 def test_a_plan_says_what_it_stands_on(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from videogen import linting, node_recordings, project, stack_terms
+from videogen import declared, linting, node_recordings, project, stack_terms
 from videogen.cli.manifest_options import ManifestFile, manifest_path, phase_name, stack_setting, stack_settings
 from videogen.cli.options import AsJson
 from videogen.cli.plan import rental
@@ -56,7 +56,8 @@ def _rules(stack: str, phase: PhaseName, manifest: Path | None, object_info: Pat
     rented = stack_terms.parse(stack_settings(rents), f"Pulumi.{rents}.yaml")
     real = project.read_manifest(manifest_path(None, rents)).select(phase)
     sizes = {one.name: size for one in real.models if (size := one.size or one.estimate)}
-    return Rules(phase, models, recording, Offers(f"Pulumi.{rents}.yaml", rented, rental(rented, real)), sizes)
+    offers = Offers(f"Pulumi.{rents}.yaml", rented, rental(rented, real, declared.store_endpoint(rents)))
+    return Rules(phase, models, recording, offers, sizes)
 
 
 def _linted(path: Path, rules: Rules) -> Linted:

@@ -1,5 +1,7 @@
 """`videogen plan`: what a batch would take and cost on each GPU, before anything is rented."""
 
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, cast, get_args
@@ -7,21 +9,25 @@ from typing import Annotated, Any, cast, get_args
 import typer
 from rich.table import Table
 
-from videogen import history, job_forecast, media, prepare, project, stack_terms
+from videogen import declared, history, job_forecast, media, prepare, project, stack_terms
 from videogen.cli.manifest_options import ManifestFile, manifest_path, phase_name, stack_setting, stack_settings
 from videogen.cli.options import AsJson
 from videogen.console import Console, counted, duration, table
 from videogen.document import did_you_mean
 from videogen.errors import InputError
-from videogen.gpu import Gpu
+from videogen.forecast import store_price
+from videogen.gpu import Gpu, rentable
 from videogen.job_forecast import Forecast, Known
+from videogen.lint import Offers
 from videogen.manifest import Manifest
 from videogen.planner.estimate import Seconds
 from videogen.planner.rental import Dollars, Terms, assumed_boot
 from videogen.planner.work import Clip, Frames
 from videogen.prepare import PreparedBatch
 from videogen.stack_terms import StackTerms
-from videogen.traffic import AWS_S3, NO_EGRESS_COST
+
+_LESS = Decimal("0.9")
+"""A stack with one worker is worth a word when the bill is less than this share."""
 
 
 def plan(
@@ -49,13 +55,20 @@ def plan(
     here = models.select(wanted)
     sizes = {one.comfy_name: one.size or one.estimate or 0 for one in here.models}
     known = Known(tuple(history.boundary()), tuple(history.finished(sizes)))
-    terms = rental(rented, here)
-    prices = {offer.gpu: offer.dollars_per_hour for offer in rented.gpus}
-    gpus = _gpus(gpu, prices, rents)
+    offers = Offers(f"Pulumi.{rents}.yaml", rented, rental(rented, here, declared.store_endpoint(rents)))
+    prices = {offer.gpu: offer.dollars_per_hour for offer in rentable(rented.cloud, rented.gpus)}
+    gpus = _gpus(gpu, prices, offers)
     inputs = _inputs(prepared)
-    found = job_forecast.forecasts(prepared.jobs, prepared.workflow, gpus, sizes, terms, prices, known, inputs)
-    console.data(_document(found, terms, rents, wanted), _summary(found))
-    _say(console, found, terms, rented, rents)
+
+    def on(gpus: Iterable[Gpu], terms: Terms) -> list[Forecast]:
+        return job_forecast.forecasts(prepared.jobs, prepared.workflow, gpus, sizes, terms, prices, known, inputs)
+
+    terms = offers.terms
+    found = on(gpus, terms)
+    cheapest, _ = job_forecast.best(found)
+    alone = on([cheapest.gpu], replace(terms, workers=1))[0] if cheapest and terms.workers > 1 else None
+    console.data(_document(found, alone, offers, rents, wanted), _summary(found))
+    _say(console, found, alone, offers)
     if parts and not as_json:
         for one in found:
             console.data(None, lines=["", f"{one.gpu}: {counted(one.videos, 'video')}"])
@@ -64,25 +77,27 @@ def plan(
         raise typer.Exit(1)
 
 
-def _gpus(named: list[str] | None, prices: dict[Gpu, Decimal], rents: str) -> list[Gpu]:
+def _gpus(named: list[str] | None, prices: Mapping[Gpu, Decimal], offers: Offers) -> list[Gpu]:
     known = get_args(Gpu)
     for one in named or ():
         if one not in known:
             raise InputError.of("--gpu", f"no GPU `{one}`", did_you_mean(one, known))
     found = cast("list[Gpu]", named) if named else list(prices)
     if not found:
-        raise InputError.of(f"Pulumi.{rents}.yaml: videogen:gpus", "names no GPU", "--gpu H100-80GB, or another stack")
+        cloud = offers.rented.cloud
+        message = f"names no GPU that {cloud} rents out" if offers.rented.gpus else "names no GPU"
+        raise InputError.of(f"{offers.address}: videogen:gpus", message, "--gpu H100-80GB, or another stack")
     return list(dict.fromkeys(found))
 
 
-def rental(rented: StackTerms, models: Manifest) -> Terms:
-    """Under which terms a stack rents workers that hold these models."""
+def rental(rented: StackTerms, models: Manifest, store_endpoint: str | None) -> Terms:
+    """Under which terms a stack rents workers that hold these models; `store_endpoint` as in `forecast.store_price`."""
     size = sum(one.size or one.estimate or 0 for one in models.models)
     kept = rented.volume_gb > 0
     boot, basis = history.boot(rented.cloud) or assumed_boot(size, kept=kept)
     deadline = rented.lease.boot * 60  # a worker that is not ready by then is ended
     boot = Seconds(*(min(one, deadline) for one in (boot.likely, boot.low, boot.high)))
-    egress = None if rented.cloud == "local" else NO_EGRESS_COST if rented.store.endpoint else AWS_S3
+    egress = store_price(rented.cloud, store_endpoint)
     return Terms(max(1, rented.workers), rented.lease.idle, boot, basis, size, egress, kept)
 
 
@@ -97,8 +112,9 @@ def _inputs(prepared: PreparedBatch) -> dict[str, Clip]:
 
 
 def _summary(found: list[Forecast]) -> Table:
-    numbers = ("$/h", "a video", "batch", "$ a video", "$ batch", "$ a second")
-    shown = table("GPU", *numbers[:3], "from – to", *numbers[3:], "memory", "basis", "", numbers=numbers)
+    numbers = ("$/h", "a video", "batch", "$ batch", "$ a video", "$ a second")
+    times, sums = ("$/h", "a video", "batch", "from – to"), ("$ batch", "$ from – to", "$ a video", "$ a second")
+    shown = table("GPU", *times, *sums, "memory", "basis", "", numbers=numbers)
     cheapest, fastest = job_forecast.best(found)
     for one in found:
         dollars, videos, second, each = one.bill.dollars, max(1, one.videos), one.dollars_a_second, one.dollars_a_video
@@ -113,8 +129,9 @@ def _summary(found: list[Forecast]) -> Table:
             duration(one.work.likely / videos),
             duration(one.batch.likely),
             f"{duration(one.batch.low)} – {duration(one.batch.high)}",
-            "–" if each is None else f"{each:.2f}",
             f"{dollars.likely:.2f}" if priced else "–",
+            f"{dollars.low:.2f} – {dollars.high:.2f}" if priced else "–",
+            "–" if each is None else f"{each:.2f}",
             "–" if second is None else f"{second:.3f}",
             f"{one.fit} ({one.memory_gib:.0f} GiB)",
             one.basis,
@@ -141,30 +158,68 @@ def _range(value: Seconds) -> tuple[str, str]:
     return f"{value.likely:,.0f}", f"{value.low:,.0f} – {value.high:,.0f}"
 
 
-def _say(console: Console, found: list[Forecast], terms: Terms, rented: StackTerms, rents: str) -> None:
-    first = found[0]
+def _say(console: Console, found: list[Forecast], alone: Forecast | None, offers: Offers) -> None:
+    first, terms = found[0], offers.terms
     seconds = f", {first.finished_seconds:.1f} s of video" if first.finished_seconds else ""
     console.say(
         f"{counted(first.videos, 'video')}{seconds} on {counted(terms.workers, 'worker')}; prices are the ceilings of "
-        f"Pulumi.{rents}.yaml; boot {terms.boot_basis}"
+        f"{offers.address}; boot {terms.boot_basis}"
     )
-    traffic = first.bill.traffic.likely
-    if first.possible and traffic * 2 > first.bill.dollars.likely:
-        console.warn(
-            f"${traffic:.2f} of it is what {AWS_S3.name} asks for {terms.model_bytes / 1e9:.0f} GB of models a worker"
+    if any("scaled" in one.basis for one in found):
+        console.say(
+            "measured: on that GPU; scaled: one H200's times by published throughput; learned: from jobs done here"
         )
+    named = {one.gpu for one in found}
+    rented = rentable(offers.rented.cloud, offers.rented.gpus)
+    left_out = [one.gpu for one in offers.rented.gpus if one not in rented and one.gpu not in named]
+    if left_out:
+        console.say(f"left out: {', '.join(left_out)}, which {offers.rented.cloud} does not rent out")
+    traffic = first.bill.traffic.likely
+    if traffic * 2 > first.bill.dollars.likely and first.dollars_per_hour is not None and terms.egress:
+        each = f"{terms.model_bytes / 1e9:.0f} GB of models a worker"
+        console.warn(f"${traffic:.2f} of it is what {terms.egress.name} asks for {each}")
+        console.say("hint: a store without egress cost, or a volume that keeps them")
     for name in first.unknown:
         console.warn(f"the forecast leaves out `{name}`")
-    cheapest, _ = job_forecast.best(found)
+    cheapest, fastest = job_forecast.best(found)
     if not any(one.possible for one in found):
         hint = next((f"the rung {one.cut[0]} on {one.gpu}" for one in found if one.cut), "a larger GPU")
         console.warn(f"no GPU holds every job; what would: {hint}")
-    if cheapest is not None and rented.cap.run and cheapest.bill.dollars.high > rented.cap.run:
-        worst = cheapest.bill.dollars.high
-        console.warn(f"on {cheapest.gpu} it may come to ${worst:.2f}; the cap of a run is ${rented.cap.run}")
+    if alone is not None and cheapest is not None and alone.bill.dollars.likely < cheapest.bill.dollars.likely * _LESS:
+        one, more = (f"${each.bill.dollars.likely:.2f} in {duration(each.batch.likely)}" for each in (alone, cheapest))
+        console.say(f"hint: with 1 worker on {alone.gpu} it is {one}, with {terms.workers} it is {more}")
+    _money(console, [one for one in dict.fromkeys((cheapest, fastest)) if one is not None], offers)
 
 
-def _document(found: list[Forecast], terms: Terms, rents: str, phase: str) -> dict[str, Any]:
+def _money(console: Console, found: list[Forecast], offers: Offers) -> None:
+    """What the cap bears, in the worst case, and whether the batch is done by then."""
+    budget = offers.budget
+    if not budget.dollars_per_hour:
+        return
+    workers, cap = counted(budget.workers, "worker"), f"the cap of a run, ${budget.cap.run},"
+    rent = f"{workers} for {budget.lease.total:g} minutes at ${budget.dollars_per_hour:.2f}/h"
+    rent += f" and ${budget.traffic} of traffic"
+    if budget.worst <= budget.cap.run:
+        console.say(f"at worst ${budget.worst}: {rent}; {cap} bears it")
+    elif budget.pays_work:
+        console.warn(f"at worst ${budget.worst}: {rent}; {cap} pays {budget.paid_minutes:g} minutes")
+        console.say("hint: `pulumi up` refuses that; `videogen run` shortens the lease")
+    else:
+        console.warn(f"{cap} pays {workers} for {budget.paid_minutes:g} minutes, a boot may take {budget.lease.boot:g}")
+    for one in found:
+        fits, dollars = job_forecast.within(one, budget), one.bill.dollars
+        if fits == "yes":
+            continue
+        word = "may not be" if fits == "perhaps" else "is not"
+        figures = f"about {duration(one.batch.likely)}, at worst {duration(one.batch.high)}"
+        sums = (
+            f"${dollars.likely:.2f}, at worst ${dollars.high:.2f}" if one.dollars_per_hour is not None else "no price"
+        )
+        console.warn(f"on {one.gpu} it {word} done within {budget.paid_minutes:g} minutes: {figures} ({sums})")
+
+
+def _document(found: list[Forecast], alone: Forecast | None, offers: Offers, rents: str, phase: str) -> dict[str, Any]:
+    terms, budget = offers.terms, offers.budget
     cheapest, fastest = job_forecast.best(found)
     return {
         "phase": phase,
@@ -174,6 +229,10 @@ def _document(found: list[Forecast], terms: Terms, rents: str, phase: str) -> di
         "model_bytes": terms.model_bytes,
         "cheapest": cheapest.gpu if cheapest else None,
         "fastest": fastest.gpu if fastest else None,
+        "cap_dollars": budget.cap.run,
+        "worst_dollars": budget.worst,
+        "paid_minutes": budget.paid_minutes,
+        "with_one_worker": _alone(alone) if alone else None,
         "gpus": [
             {
                 "gpu": one.gpu,
@@ -186,10 +245,11 @@ def _document(found: list[Forecast], terms: Terms, rents: str, phase: str) -> di
                 "finished_seconds": one.finished_seconds,
                 "jobs_seconds": _three(one.work),
                 "batch_seconds": _three(one.batch),
-                "dollars": _money(one.bill.dollars) if one.dollars_per_hour is not None else None,
+                "dollars": _money_of(one.bill.dollars) if one.dollars_per_hour is not None else None,
+                "done_in_paid_time": job_forecast.within(one, budget),
                 "dollars_a_video": one.dollars_a_video,
                 "dollars_a_finished_second": one.dollars_a_second,
-                "traffic_dollars": _money(one.bill.traffic),
+                "traffic_dollars": _money_of(one.bill.traffic),
                 "boot_seconds": _three(one.bill.boot),
                 "end_seconds": _three(one.bill.tail),
                 "begins_at": one.begins,
@@ -205,9 +265,13 @@ def _document(found: list[Forecast], terms: Terms, rents: str, phase: str) -> di
     }
 
 
+def _alone(one: Forecast) -> dict[str, Any]:
+    return {"gpu": one.gpu, "batch_seconds": _three(one.batch), "dollars": _money_of(one.bill.dollars)}
+
+
 def _three(value: Seconds) -> dict[str, float]:
     return {"likely": round(value.likely, 1), "low": round(value.low, 1), "high": round(value.high, 1)}
 
 
-def _money(value: Dollars) -> dict[str, Decimal]:
+def _money_of(value: Dollars) -> dict[str, Decimal]:
     return {"likely": value.likely, "low": value.low, "high": value.high}

@@ -8,6 +8,7 @@ from videogen.lint.finding import Finding, Severity, of_faults
 from videogen.lint.fitting import Offers, fitting
 from videogen.lint.inputs import Media, input_findings
 from videogen.lint.jobs import job_findings
+from videogen.lint.slots import idle_slots
 from videogen.lint.texts import File, workflow_findings
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Severity",
     "chain_findings",
     "fitting",
+    "idle_slots",
     "input_findings",
     "job_findings",
     "of_faults",

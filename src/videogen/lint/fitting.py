@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from videogen.batch import Job, Limits
-from videogen.job_forecast import Forecast, Known, best, forecasts
+from videogen.budget import Budget
+from videogen.gpu import rentable
+from videogen.job_forecast import Forecast, Known, best, forecasts, within
 from videogen.lint.finding import Finding
 from videogen.planner import speed
 from videogen.planner.estimate import estimate
@@ -24,6 +27,13 @@ class Offers:
     rented: StackTerms
     terms: Terms
 
+    @property
+    def budget(self) -> Budget:
+        """What a run of it may cost; the highest price is that of a GPU that its cloud rents out."""
+        prices = [offer.dollars_per_hour for offer in rentable(self.rented.cloud, self.rented.gpus)]
+        dearest, lease = max(prices, default=Decimal(0)), self.rented.lease
+        return Budget(self.rented.cap, self.terms.workers, dearest, lease, self.terms.most_traffic)
+
 
 def fitting(
     jobs: Sequence[Job],
@@ -40,7 +50,7 @@ def fitting(
     `sizes` has the bytes of each model file by the name that the graphs use, `inputs` the batch's own videos by their
     names on a worker, `known` what this project has seen.
     """
-    prices = {offer.gpu: offer.dollars_per_hour for offer in offers.rented.gpus}
+    prices = {offer.gpu: offer.dollars_per_hour for offer in rentable(offers.rented.cloud, offers.rented.gpus)}
     found = forecasts(jobs, workflow, prices, sizes, offers.terms, prices, known, inputs)
     if not found or all(job.post for job in jobs):
         return
@@ -50,12 +60,7 @@ def fitting(
     cheapest, _ = best(found)
     if cheapest is None:
         return
-    dollars, cap = cheapest.bill.dollars.likely, offers.rented.cap.run
-    if cap and dollars > cap:
-        message = f"about ${dollars:.2f} on {cheapest.gpu}, the cheapest, is over the cap of ${cap} a run"
-        hint = "fewer jobs, or shorter or smaller videos; `videogen plan` shows the sum"
-        allowed = f"${cap} ({offers.address})"
-        yield Finding(address, message, value=f"${dollars:.2f}", allowed=allowed, hint=hint)
+    yield from _money(cheapest, offers, address)
     asked = works(jobs, inputs)
     each = [estimate(one, cheapest.gpu, sizes) for one in {asked[job.id] for job in jobs if not job.post}]
     minutes = max(one.seconds.likely for one in each) / 60
@@ -63,6 +68,30 @@ def fitting(
         message = f"a job takes about {minutes:.0f} minutes on {cheapest.gpu} and is ended after {limits.job_minutes:g}"
         hint = f"limits: {{job_minutes: {minutes * 1.5:.0f}}}"
         yield Finding(address, message, "warning", value=round(minutes), allowed=f"{limits.job_minutes:g}", hint=hint)
+
+
+def _money(cheapest: Forecast, offers: Offers, address: str) -> Iterator[Finding]:
+    """The cap holds whatever comes: it ends the workers. So the batch has to be done before."""
+    budget, cap = offers.budget, offers.budget.cap.run
+    fits = within(cheapest, budget)
+    if fits == "yes":
+        return
+    took, dollars = cheapest.batch, cheapest.bill.dollars
+    likely = f"about {took.likely / 60:.0f} minutes and ${dollars.likely:.2f}"
+    message = (
+        f"on {cheapest.gpu}, the cheapest, it takes {likely}, at worst {took.high / 60:.0f} and ${dollars.high:.2f}"
+    )
+    short = budget.paid_minutes < budget.lease.total
+    why = f"what the cap of ${cap} a run pays at up to ${budget.dollars_per_hour:.2f}/h" if short else "the lease"
+    message += f"; workers may live {budget.paid_minutes:g} minutes, {why}"
+    yield Finding(
+        address,
+        message,
+        "error" if fits == "no" else "warning",
+        value=f"{took.likely / 60:.0f} to {took.high / 60:.0f} minutes",
+        allowed=f"{budget.paid_minutes:g} minutes ({offers.address})",
+        hint="fewer jobs, or shorter or smaller videos; `videogen plan` shows the sum",
+    )
 
 
 def _memory(found: Sequence[Forecast], address: str) -> Iterator[Finding]:

@@ -32,6 +32,11 @@ class Terms:
     kept: bool = False
     """A volume keeps the models from one boot to the next."""
 
+    @property
+    def most_traffic(self) -> Decimal:
+        """Dollars for the models of every worker, once."""
+        return self.egress.dollars(self.model_bytes * self.workers) if self.egress else Decimal(0)
+
 
 @dataclass(frozen=True)
 class Dollars:
@@ -64,7 +69,7 @@ def assumed_boot(model_bytes: int, *, kept: bool) -> tuple[Seconds, str]:
 def bill(terms: Terms, dollars_per_hour: Decimal, wall: Seconds) -> Bill:
     """What workers at that price cost for so long a batch: all of them live until the last job is done."""
     tail = Seconds(TAIL_SECONDS, 0, max(TAIL_SECONDS, terms.idle_minutes * 60))
-    egress = terms.egress.dollars(terms.model_bytes * terms.workers) if terms.egress else Decimal(0)
+    egress = terms.most_traffic
     often = Decimal(0) if terms.kept else egress
     traffic = Dollars(often, often, egress)
     alive = terms.boot + wall + tail
