@@ -10,11 +10,11 @@ PYTEST_ARGS ?=
 TESTERS ?= 3
 IMAGE ?= video-gen-worker
 
-.PHONY: help pulumi setup ready demo test check unit bench reference lock image publish models image-lock master runpod-sdk clean \
-	changed preview comment up queue destroy sweep
+.PHONY: help pulumi setup ready demo test test-comfyui check unit bench reference lock image publish models image-lock \
+	master runpod-sdk clean changed preview comment up queue destroy sweep
 
 help: ## This list.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1mmake %-10s\033[0m %s\n", $$1, $$2 } /^## / { printf "\n%s\n", substr($$0, 4) }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1mmake %-12s\033[0m %s\n", $$1, $$2 } /^## / { printf "\n%s\n", substr($$0, 4) }' Makefile
 
 ## Two commands for a stranger
 
@@ -23,6 +23,10 @@ demo: setup ## Rent, sync, render, check, destroy: the whole product on this mac
 
 test: setup check ## Everything that CI proves, in TESTERS=3 processes: most tests wait for programs.
 	@python -m pytest -n $(TESTERS) --dist loadgroup $(PYTEST_ARGS)
+
+test-comfyui: .venv/.ready ## Every workflow on a real ComfyUI of yours, COMFYUI_DIR=…, with tiny weights, on the CPU.
+	@: "$${COMFYUI_DIR:?names a checkout of ComfyUI}"
+	@source tools/tiny_models.sh; python -m pytest tests/comfyui $(PYTEST_ARGS)
 
 ## While you work
 

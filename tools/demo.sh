@@ -38,6 +38,12 @@ destroy() {
 
 if [ -n "${COMFYUI_DIR:-}" ]; then
   source tools/tiny_models.sh # its models are tiny and random: they prove the plumbing, not the picture
+  if grep -rqs WanUni3CControlnetApply "$COMFYUI_DIR/comfy_extras"; then
+    export VIDEOGEN_WORKFLOWS=scail-uni3c-wan22,wan22-i2v
+  else
+    export VIDEOGEN_WORKFLOWS=wan22-i2v
+    echo "this ComfyUI has no Uni3C (it came with 0.29): the main path will be refused, the short path rendered"
+  fi
 else
   echo "ComfyUI is played by our stand-in: real protocol, real videos, no model. COMFYUI_DIR=… takes a real one."
 fi

@@ -1,5 +1,7 @@
 # shellcheck shell=bash
-# Sourced by tools/demo.sh when COMFYUI_DIR names a real ComfyUI: tiny random weights take the models' place.
+# Sourced by tools/demo.sh and `make test-comfyui` when COMFYUI_DIR names a real ComfyUI: tiny random weights take the
+# models' place. Leaves COMFYUI_* and VIDEOGEN_MANIFEST in the environment.
+COMFYUI_DIR=$(cd "$COMFYUI_DIR" && pwd -P)
 : "${COMFYUI_PYTHON:=$COMFYUI_DIR/.venv/bin/python}"
 if [ ! -f "$COMFYUI_DIR/main.py" ] || [ ! -x "$COMFYUI_PYTHON" ]; then
   echo "error: COMFYUI_DIR: $COMFYUI_DIR has no main.py, or $COMFYUI_PYTHON is not an interpreter" >&2
@@ -8,16 +10,18 @@ if [ ! -f "$COMFYUI_DIR/main.py" ] || [ ! -x "$COMFYUI_PYTHON" ]; then
 fi
 export COMFYUI_DIR COMFYUI_PYTHON
 export COMFYUI_ARGUMENTS=${COMFYUI_ARGUMENTS:---cpu}
-export COMFYUI_CUSTOM_NODES=$PWD/.videogen/tiny/custom_nodes
-export VIDEOGEN_MANIFEST=$PWD/.videogen/tiny/models_manifest.yaml
+tiny=$PWD/.videogen/tiny
+export COMFYUI_CUSTOM_NODES=$tiny/custom_nodes
+export VIDEOGEN_MANIFEST=$tiny/models_manifest.yaml
 
-if grep -rqs WanUni3CControlnetApply "$COMFYUI_DIR/comfy_extras"; then
-  export VIDEOGEN_WORKFLOWS=scail-uni3c-wan22,wan22-i2v
-else
-  export VIDEOGEN_WORKFLOWS=wan22-i2v
-  echo "this ComfyUI has no Uni3C (it came with 0.29): the main path will be refused, the short path rendered"
-fi
-if [ ! -f "$VIDEOGEN_MANIFEST" ]; then
-  "$COMFYUI_PYTHON" tools/tiny_wan.py .videogen/tiny/weights --with scail,uni3c,clip-vision --shim "$COMFYUI_CUSTOM_NODES"
-  python tools/tiny_manifest.py .videogen/tiny
+tiny_made=$COMFYUI_DIR:$(cat tools/tiny_* "$COMFYUI_DIR/comfyui_version.py" 2>/dev/null | cksum)
+if [ "$(cat "$tiny/made" 2>/dev/null)" != "$tiny_made" ]; then
+  rm -rf "$tiny"
+  "$COMFYUI_PYTHON" tools/tiny_wan.py "$tiny/weights" --with lora,t2v,scail,uni3c,clip-vision,enlarge \
+    --shim "$COMFYUI_CUSTOM_NODES"
+  if [ -f "$COMFYUI_DIR/comfy/ldm/sam3/detector.py" ]; then # an older core has no use for it
+    "$COMFYUI_PYTHON" tools/tiny_sam3.py "$COMFYUI_DIR" "$tiny/weights" "$COMFYUI_CUSTOM_NODES"
+  fi
+  python tools/tiny_manifest.py "$tiny"
+  echo "$tiny_made" >"$tiny/made"
 fi

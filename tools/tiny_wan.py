@@ -6,7 +6,7 @@ few and narrow layers, so that a whole image-to-video graph runs on a CPU in
 seconds.  What they generate is noise; what they prove is the plumbing: folder
 layout, loader detection, node wiring, sampling, decoding, saving, events.
 
-    tiny_wan.py MODELS_DIR [--text tiny|full|none] [--with lora,uni3c,scail,clip-vision]
+    tiny_wan.py MODELS_DIR [--text tiny|full|none] [--with lora,t2v,uni3c,scail,clip-vision,enlarge]
 
 Only numpy is needed; --text also needs sentencepiece (for a throw-away tokenizer).
 
@@ -23,6 +23,10 @@ What ComfyUI reads from the shapes, and what it insists on:
                     almost all holes (a sparse file: a few MB on disk, 5.7 GB when read);
                     'tiny' writes a two-layer one, which loads only beside the shim that
                     this script also writes under custom_nodes/ (see --shim).
+  CLIP vision H     nothing is read, as with UMT5; beside the shim a two-layer file is enough.
+  upscaler, RIFE    widths are read, but for the upscaler's growth of 32 channels.  These two are no
+                    noise: the one repeats each pixel, the other blends two frames, so that what comes
+                    out can be compared with what went in.
   tokenizer         a sentencepiece model stored in the text encoder file as the uint8
                     tensor 'spiece_model'; any vocabulary will do.
 """
@@ -42,7 +46,7 @@ SIZES = {"F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "U8": 1}
 
 
 class Shapes(dict):
-    """name -> (shape, fill), fill being a standard deviation or 'one'."""
+    """name -> (shape, fill), fill being a standard deviation, 'one', or 'pass': a convolution that changes nothing."""
 
     def linear(self, name, out, inp, bias=True, std=None):
         self[name + ".weight"] = ((out, inp), std or 0.5 / inp**0.5)
@@ -235,6 +239,49 @@ def clip_vision_h(hidden=1280, layers=32, mlp=5120):
     return s
 
 
+def upscaler(width=8, growth=32, blocks=1):
+    """Real-ESRGAN x4 that repeats each pixel: three channels pass, the dense blocks add nothing."""
+    s = Shapes()
+
+    def conv(name, out, inp, std):
+        s[name + ".weight"] = ((out, inp, 3, 3), std)
+        s[name + ".bias"] = ((out,), 0.0)
+
+    conv("conv_first", width, 3, "pass")
+    for i in range(blocks):
+        for j in (1, 2, 3):
+            for k in range(5):
+                conv(f"body.{i}.rdb{j}.conv{k + 1}", growth if k < 4 else width, width + growth * k, 0.0)
+    conv("conv_body", width, width, 0.0)
+    for name in ("conv_up1", "conv_up2", "conv_hr"):
+        conv(name, width, width, "pass")
+    conv("conv_last", 3, width, "pass")
+    return s
+
+
+def rife(head=4, width=8):
+    """RIFE 4.2x that sees no motion: a frame between two others is their mean."""
+    s = Shapes()
+    for name, shape in (
+        ("cnn0", (16, 3, 3, 3)),
+        ("cnn1", (16, 16, 3, 3)),
+        ("cnn2", (16, 16, 3, 3)),
+        ("cnn3", (16, head, 4, 4)),
+    ):
+        s[f"encode.{name}.weight"] = (shape, 0.1)
+        s[f"encode.{name}.bias"] = ((head if name == "cnn3" else 16,), 0.0)
+    for i in range(5):
+        b = f"block{i}."
+        s.conv(f"{b}conv0.0.0", width // 2, 2 * head + (20 if i else 7), 3, 3)
+        s.conv(f"{b}conv0.1.0", width, width // 2, 3, 3)
+        for k in range(8):
+            s.conv(f"{b}convblock.{k}.conv", width, width, 3, 3)
+            s.ones(f"{b}convblock.{k}.beta", 1, width, 1, 1)
+        s[f"{b}lastconv.0.weight"] = ((width, 52, 4, 4), 0.0)
+        s[f"{b}lastconv.0.bias"] = ((52,), 0.0)
+    return s
+
+
 def wan_lora(dim=128, ffn=256, layers=2, rank=4):
     """A low-rank adapter for wan_dit, in the key style of the 4-step distillation files."""
     s = Shapes()
@@ -279,7 +326,14 @@ def tokenizer_model(vocab=128):
 
 
 def fill(rng, shape, std, dtype):
-    a = np.ones(shape, np.float32) if std == "one" else rng.standard_normal(shape).astype(np.float32) * std
+    if std == "one":
+        a = np.ones(shape, np.float32)
+    elif std == "pass":
+        a = np.zeros(shape, np.float32)
+        for i in range(min(3, shape[0], shape[1])):
+            a[i, i, shape[2] // 2, shape[3] // 2] = 1
+    else:
+        a = rng.standard_normal(shape).astype(np.float32) * std
     return a.astype({"F32": np.float32, "F16": np.float16}[dtype]).tobytes()
 
 
@@ -347,15 +401,25 @@ def write_sparse(path, shapes, dtype, seed=0, rows=None, extra=None):
     return path
 
 
+LORAS = (
+    *(f"wan2.2_{kind}_4steps_{noise}_noise" for kind in ("i2v", "t2v") for noise in ("high", "low")),
+    *("style_high_noise", "style_low_noise", "scail_2_dpo", "wan2.1_i2v_4steps"),
+)
 TINY_T5 = {"layers": 2, "heads": 2, "d_kv": 64, "d_ff": 64}
 
-SHIM = '''"""Test shim: lets ComfyUI load the two-layer UMT5 of tiny_wan.py (never for real use)."""
+TINY_VISION = {"num_hidden_layers": 2, "intermediate_size": 64}
+
+SHIM = '''"""Test shim: lets ComfyUI load the two-layer UMT5 and CLIP vision of tiny_wan.py (never for real use)."""
+import json
+
+import comfy.clip_vision
 import comfy.sd
 import comfy.sd1_clip
 import comfy.text_encoders.t5
 import comfy.text_encoders.wan
 
 CONFIG = {config}
+VISION = {vision}
 
 
 class TinyUMT5(comfy.sd1_clip.SDClipModel):
@@ -377,6 +441,13 @@ def detect_tiny(state_dict, _detect=comfy.sd.detect_te_model):
     return _detect(state_dict)
 
 
+class TinyVision(comfy.clip_vision.ClipVisionModel):
+    def __init__(self, json_config):
+        with open(json_config) as file:
+            super().__init__({{**json.load(file), **VISION}})
+
+
+comfy.clip_vision.ClipVisionModel = TinyVision
 comfy.sd.detect_te_model = detect_tiny
 comfy.text_encoders.wan.te = lambda **kwargs: TinyWan
 NODE_CLASS_MAPPINGS = {{}}
@@ -396,7 +467,7 @@ def shim_source(vocab):
         "num_layers": t["layers"],
         "vocab_size": vocab,
     }
-    return SHIM.format(config=json.dumps(config).replace("true", "True"))
+    return SHIM.format(config=json.dumps(config).replace("true", "True"), vision=json.dumps(TINY_VISION))
 
 
 def generate(models, text="tiny", extras=(), seed=7, shim=None):
@@ -442,14 +513,25 @@ def generate(models, text="tiny", extras=(), seed=7, shim=None):
         out["scail"] = write(models / "diffusion_models/tiny_scail_preview.safetensors", scail_dit(1), seed=seed + 5)
         out["scail2"] = write(models / "diffusion_models/tiny_scail_2.safetensors", scail_dit(2), seed=seed + 6)
     if "lora" in extras:
+        for i, name in enumerate(LORAS):
+            out["lora_" + name] = write(models / f"loras/tiny_{name}.safetensors", wan_lora(), seed=seed + 9 + i)
+    if "t2v" in extras:
         for i, name in enumerate(("high", "low")):
-            out["lora_" + name] = write(
-                models / f"loras/tiny_wan2.2_i2v_4steps_{name}_noise.safetensors", wan_lora(), seed=seed + 9 + i
-            )
-    if "clip-vision" in extras:
+            path = models / f"diffusion_models/tiny_wan2.2_t2v_{name}_noise.safetensors"
+            out["t2v_" + name] = write(path, wan_dit(in_dim=16), seed=seed + 20 + i)
+    if "clip-vision" in extras and shim:
+        # as with UMT5: the loader recognises ViT-H by this key
+        probe = {"vision_model.encoder.layers.30.layer_norm1.weight": ("F16", (1,), np.ones(1, np.float16).tobytes())}
+        shapes = clip_vision_h(layers=TINY_VISION["num_hidden_layers"], mlp=TINY_VISION["intermediate_size"])
+        path = models / "clip_vision/tiny_clip_vision_h.safetensors"
+        out["clip_vision"] = write(path, shapes, seed=seed + 8, extra=probe)
+    elif "clip-vision" in extras:
         out["clip_vision"] = write_sparse(
             models / "clip_vision/sparse_clip_vision_h.safetensors", clip_vision_h(), "F16", seed=seed + 8
         )
+    if "enlarge" in extras:
+        out["upscaler"] = write(models / "upscale_models/tiny_real_esrgan_x4.safetensors", upscaler(), seed=seed + 22)
+        out["rife"] = write(models / "frame_interpolation/tiny_rife.safetensors", rife(), seed=seed + 23)
     return out
 
 
@@ -457,7 +539,9 @@ def main(argv=None):
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("models", help="ComfyUI models folder to write into")
     p.add_argument("--text", choices=["tiny", "full", "none"], default="tiny")
-    p.add_argument("--with", dest="extras", default="", help="comma separated: lora, uni3c, scail, clip-vision")
+    p.add_argument(
+        "--with", dest="extras", default="", help="comma separated: lora, t2v, uni3c, scail, clip-vision, enlarge"
+    )
     p.add_argument("--shim", help="custom_nodes folder to write the shim for '--text tiny' into")
     p.add_argument("--seed", type=int, default=7)
     a = p.parse_args(argv)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from tests.doubles import studio
 from videogen import batch, manifest, project
+from videogen.standin.film import write_film
 from videogen.submission import Plan
 from videogen.workflow import Value, Workflow
 
@@ -47,6 +48,15 @@ def plan(folder: Path, workflow: Workflow, files: Mapping[str, Path], values: Ma
     jobs = batch.expand(wanted, workflow, studio.phase_without_limits(), studio.manifest_of_dev(), digests)
     places = {digests[path.name]: path for path in files.values()}
     return Plan(wanted.name, workflow, tuple(jobs), wanted.limits, places, folder / "videos")
+
+
+def walking_square(path: Path) -> Path:
+    """Writes nine frames of 64×96 at 16 a second: a light square walks over a dark ground."""
+    frames = [np.full((96, 64, 3), 30, np.uint8) for _ in range(9)]
+    for number, frame in enumerate(frames):
+        frame[40:60, 4 + 4 * number : 20 + 4 * number] = 220
+    write_film(frames, 16, path, lambda _: None, {})
+    return path
 
 
 def workflow(name: str) -> Workflow:

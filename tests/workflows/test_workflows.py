@@ -14,7 +14,6 @@ from tests.doubles.standin_process import StandinProcess
 from tests.doubles.studio import Heard
 from tests.doubles.workshop import FEW, INPUTS, SMALL, Film, watch
 from videogen import chain, project
-from videogen.standin.film import write_film
 from videogen.workflow import Value, Workflow
 
 pytestmark = pytest.mark.timeout(120)
@@ -32,13 +31,8 @@ def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandinProcess]
 
 @pytest.fixture
 def clip(tmp_path: Path) -> Path:
-    """Nine frames of 64×96 at 16 a second: a light square walks over a dark ground."""
-    frames = [np.full((96, 64, 3), 30, np.uint8) for _ in range(9)]
-    for number, frame in enumerate(frames):
-        frame[40:60, 4 + 4 * number : 20 + 4 * number] = 220
-    path = tmp_path / "clip.mp4"
-    write_film(frames, 16, path, lambda _: None, {})
-    return path
+    """A light square walks over a dark ground."""
+    return workshop.walking_square(tmp_path / "clip.mp4")
 
 
 CASES: dict[str, tuple[dict[str, Value], tuple[int, int, int, float]]] = {
