@@ -5,7 +5,11 @@ import re
 import pytest
 
 from tests.doubles import linted
-from videogen.lint import Finding
+from videogen import project
+from videogen.document import Document
+from videogen.graph import Graph
+from videogen.lint import Finding, chain_findings
+from videogen.workflow import ChainStep, Definition, Workflow
 
 I2V, MAIN = "wan22-i2v", "scail-uni3c-wan22"
 
@@ -124,6 +128,39 @@ def test_an_order_that_the_graph_breaks_is_found() -> None:
     create = graph[ids[drawn]]["inputs"]["video"][0]
     graph[ids["Motion at size"]]["inputs"]["image"] = graph[create]["inputs"]["images"]
     assert any("scail must come before" in one.message for one in linted.errors(linted.findings(MAIN, graph)))
+
+
+def test_one_stage_alone_has_no_order_to_hold() -> None:
+    """SCAIL-2 may be named or not, and Wan by itself; a stage that another node carries is wrong all the same."""
+    text = linted.definition("scail2-replace")
+    order = "order:\n  - {stage: scail, title: SCAIL conditioning}\n"
+    assert linted.findings("scail2-replace", defined=text.replace(order, "")) == []
+    text = text.replace(order, "order:\n  - {stage: scail, title: Sampler}\n")
+    (found,) = linted.errors(linted.findings("scail2-replace", defined=text))
+    assert (found.message, found.allowed) == ("`KSampler` does not carry scail", "WanSCAILToVideo")
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        (["scail2-replace", "upscale-interpolate"], []),
+        (["scail2-replace", "wan22-i2v"], []),
+        (["scail-uni3c-wan22", "upscale-interpolate"], []),
+        (["wan22-i2v", "upscale-interpolate", "scail2-replace"], ["`c` carries scail, and is fed by what wan drew in `a`"]),
+        (["scail-uni3c-wan22", "scail2-replace"], ["`b` carries scail, and is fed by what wan drew in `a`"]),
+    ],
+)  # fmt: skip
+def test_the_order_holds_from_step_to_step(steps: list[str], expected: list[str]) -> None:
+    """What Wan drew goes back to no SCAIL, however many steps lie between."""
+    chain = [ChainStep(step="a", workflow=steps[0])]
+    chain += [
+        ChainStep(step=name, workflow=workflow, feeds={"video": before})
+        for name, before, workflow in zip("bc", "ab", steps[1:], strict=False)
+    ]
+    definition = Definition(schema=1, name="x", about="", parameters=(), chain=tuple(chain))
+    parts = {step.step: project.read_workflow(step.workflow or "") for step in chain}
+    found = chain_findings(Workflow(definition, Graph({}), parts), Document("name: x", "workflow.yaml"))
+    assert [one.message for one in found] == expected
 
 
 def test_a_parameter_of_a_node_that_never_runs_is_an_error() -> None:

@@ -3,12 +3,19 @@
 from collections.abc import Iterator
 
 from videogen.document import Document, did_you_mean
+from videogen.lint.definition import RANKS, stage_of
 from videogen.lint.finding import Finding
 from videogen.workflow import Parameter, Workflow
 
+_REORDER = "the step with the earlier stage first, on the original video"
+
 
 def chain_findings(chain: Workflow, document: Document) -> Iterator[Finding]:
-    """Values that a parameter of the chain lets through and a step would refuse; `document` is the chain's own file."""
+    """Values that a parameter of the chain lets through and a step would refuse, and stages in a wrong order.
+
+    `document` is the chain's own file.
+    """
+    yield from _order(chain, document)
     for index, parameter in enumerate(chain.definition.parameters):
         for place, target in enumerate(parameter.sets):
             inner = chain.steps[target.step].parameter(target.parameter)
@@ -23,6 +30,24 @@ def chain_findings(chain: Workflow, document: Document) -> Iterator[Finding]:
                     message = f"{choice!r} is none of the choices of {where}"
                     allowed, meant = ", ".join(inner.choices), did_you_mean(choice, inner.choices)
                     yield Finding(document.address(path), message, value=choice, allowed=allowed, hint=meant)
+
+
+def _order(chain: Workflow, document: Document) -> Iterator[Finding]:
+    """What an earlier step drew goes back to no stage before it: SCAIL, Uni3C, Wan is the order of a whole chain."""
+    reached: dict[str, tuple[int, str]] = {}
+    for index, step in enumerate(chain.definition.chain):
+        nodes = chain.steps[step.step].graph.prompt.values()
+        here = [(RANKS.index(stage), step.step) for node in nodes if (stage := stage_of(node["class_type"]))]
+        before = [reached[source] for source in step.feeds.values() if source in reached]
+        if here and before and max(before)[0] > min(here)[0]:
+            late, early = max(before), min(here)
+            path = ("chain", index, "feeds")
+            message = (
+                f"`{step.step}` carries {RANKS[early[0]]}, and is fed by what {RANKS[late[0]]} drew in `{late[1]}`"
+            )
+            yield Finding(document.address(path), message, allowed="scail before uni3c before wan", hint=_REORDER)
+        if found := [*here, *before]:
+            reached[step.step] = max(found)
 
 
 def _wider(outer: Parameter, inner: Parameter) -> tuple[str, str] | None:

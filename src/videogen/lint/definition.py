@@ -13,6 +13,8 @@ from videogen.node_schema import Input, Schemas
 from videogen.phase import Phase
 from videogen.workflow import Parameter, Target, Workflow
 
+RANKS = ("scail", "uni3c", "wan")
+"""The stages in their order, which never changes."""
 STAGES = {"scail": frozenset({"WanSCAILToVideo"}), "uni3c": frozenset({"WanUni3CControlnetApply"})}
 """Node classes that carry a stage of the chain; Wan's stage may be any other."""
 
@@ -130,7 +132,10 @@ def _set_twice(workflow: Workflow, document: Document) -> Iterator[Finding]:
 
 
 def _stages(workflow: Workflow, schemas: Schemas, document: Document, graph_address: str) -> Iterator[Finding]:
-    """The order of the stages can only be held where `order` names, for each stage, a node that carries it."""
+    """The order can only be held where `order` names, for each stage that the graph has, a node that carries it.
+
+    A graph with one stage has no order to hold and may name it: SCAIL-2 draws alone, as a whole model of its own.
+    """
     order = workflow.definition.order
     for index, stage in enumerate(order):
         if stage.title not in workflow.graph.titles:
