@@ -28,6 +28,10 @@ class Board:
     """Worker → what an earlier run left there; nobody else may take it while the worker lives."""
     busy: dict[str, Waiting] = field(default_factory=dict)
     """Jobs in work, as they waited."""
+    idle: set[str] = field(default_factory=set)
+    """Workers that asked for a turn and have none."""
+    last: dict[str, str] = field(default_factory=dict)
+    """Worker → the workflow of the last job that it was given."""
 
     @property
     def settled(self) -> bool:
@@ -49,13 +53,22 @@ class Board:
         self.claims.setdefault(worker, deque()).append(turn)
 
     def take(self, worker: str) -> Turn | None:
-        """The worker's next turn, now in work; nothing while there is none for it."""
+        """The worker's next turn, now in work; nothing while there is none for it.
+
+        What another one that is idle, too, can begin without loading models is left to that one.
+        """
+        self.idle.discard(worker)
         if mine := self.claims.get(worker):
             turn = mine.popleft()
             self.busy[turn.job] = Waiting(turn.job)
             return turn
-        job = next_job(worker, self.waiting, self.alive)
-        return None if job is None else Turn(self._taken(job))
+        job = next_job(worker, [one for one in self.waiting if not self._left(one, worker)], self.alive)
+        if job is None:
+            self.idle.add(worker)
+            return None
+        self._taken(job)
+        self.last[worker] = self.busy[job].workflow
+        return Turn(job)
 
     def take_here(self) -> str | None:
         """The next post step whose needs are met, now in work."""
@@ -99,7 +112,15 @@ class Board:
     def drop(self, worker: str) -> list[Turn]:
         """The worker gets no more jobs; what was claimed on it is handed back."""
         self.alive.discard(worker)
+        self.idle.discard(worker)
         return list(self.claims.pop(worker, ()))
+
+    def _left(self, one: Waiting, worker: str) -> bool:
+        """Whether an idle worker would take it that has its models at hand, which `worker` has not."""
+        if self.last.get(worker) == one.workflow:
+            return False
+        warm = [other for other in self.idle if self.last.get(other) == one.workflow]
+        return any(next_job(other, self.waiting, self.alive) == one.job for other in warm)
 
     def _taken(self, job: str) -> str:
         taken = next(one for one in self.waiting if one.job == job)

@@ -31,6 +31,8 @@ class Waiting:
     """Jobs that can only come one after the other behind it, until its video is finished."""
     video: int = 0
     """The number of the video of a chain that it is a part of."""
+    workflow: str = ""
+    """A worker that did it last has its models at hand."""
 
 
 class Action(StrEnum):
@@ -87,6 +89,7 @@ def waiting(jobs: Sequence[Job], done: Container[str]) -> dict[str, Waiting]:
             here=bool(job.post),
             after=after.get(job.id, 0),
             video=videos.setdefault(job.group, len(videos)) if job.step else 0,
+            workflow=job.workflow,
         )
         for job in jobs
     }

@@ -46,6 +46,40 @@ def test_a_job_that_comes_back_keeps_its_place() -> None:
     assert board.dependents(["draw"]) == ["more", "stitch", "large"]
 
 
+def test_a_segment_goes_where_its_models_are() -> None:
+    """Of two workers without work the one that drew last draws on; the other takes what there is beside it."""
+    waiting = [
+        Waiting("draw-1", after=3, workflow="draw"),
+        Waiting("draw-2", needs=frozenset({"draw-1"}), after=2, workflow="draw"),
+        Waiting("up-1", needs=frozenset({"draw-1"}), workflow="up"),
+        Waiting("up-2", needs=frozenset({"draw-2"}), workflow="up"),
+    ]
+    board = Board(alive={"w1", "w2"}, waiting=waiting)
+    assert [board.take("w1"), board.take("w2")] == [Turn("draw-1"), None]
+    assert board.take("w1") is None
+    _done(board, "draw-1")
+
+    assert [board.take("w2"), board.take("w1")] == [Turn("up-1"), Turn("draw-2")]
+    _done(board, "up-1")
+    assert [board.take("w2"), board.take("w1")] == [None, None]
+    _done(board, "draw-2")
+    assert [board.take("w1"), board.take("w2")] == [None, Turn("up-2")]
+
+
+def test_a_worker_that_is_gone_is_not_waited_for() -> None:
+    """Models at hand on a worker that was lost, or on which the job failed, help nobody."""
+    board = Board(alive={"w1", "w2"}, waiting=[Waiting("draw-1", workflow="draw"), Waiting("draw-2", workflow="draw")])
+    assert [board.take("w1"), board.take("w2")] == [Turn("draw-1"), Turn("draw-2")]
+    board.last["w2"] = "up"
+    board.again("draw-1", "w1")
+    assert board.take("w1") is None
+    assert board.take("w2") == Turn("draw-1")
+    board.again("draw-1")
+    assert board.take("w1") is None
+    board.drop("w1")
+    assert board.take("w2") == Turn("draw-1")
+
+
 def test_what_waits_for_a_job_leaves_with_it() -> None:
     """A job that stays open takes all that need it out of the run, so that nobody waits for ever."""
     board = _board()
