@@ -17,11 +17,11 @@ def numbered(number: int, size: tuple[int, int] = (64, 64), shift: float = 0, co
     return np.repeat(np.clip(grey, 0, 255).astype(np.uint8)[:, :, None], 3, axis=2)
 
 
-def film(path: Path, pictures: Iterable[Picture], rate: int = 16) -> Path:
+def film(path: Path, pictures: Iterable[Picture], rate: int = 16, pixels: str = "yuv420p") -> Path:
     """A nearly lossless video of those pictures."""
     with av.open(path, "w") as container:
         stream = container.add_stream("libx264", rate=rate)
-        stream.pix_fmt, stream.options = "yuv420p", {"crf": "1", "preset": "ultrafast"}
+        stream.pix_fmt, stream.options = pixels, {"crf": "1", "preset": "ultrafast"}
         for number, picture in enumerate(pictures):
             if number == 0:
                 stream.height, stream.width = picture.shape[:2]

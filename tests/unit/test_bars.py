@@ -8,6 +8,7 @@ from tests.doubles import studio
 from videogen.cli.bars import BatchBars
 from videogen.console import Console
 from videogen.progress import Progress
+from videogen.submission import HERE
 
 
 def test_each_worker_has_a_bar_that_moves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,7 +29,7 @@ def test_without_a_terminal_there_are_plain_lines(tmp_path: Path, capsys: pytest
     """In a pipe each start and end is a line, with the words that tell the job from the others."""
     (job,) = studio.plan(tmp_path, [5]).jobs
     with BatchBars(Console()) as bars:
-        bars.planned(1, 0, ["one"])
+        bars.planned(1, 0, ["one", HERE])
         bars.job_started("one", job, 2, resumed=False)
         bars.job_rendered("one", job, 1.25)
         bars.job_finished(job, tmp_path / "x.mp4")

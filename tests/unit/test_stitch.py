@@ -123,6 +123,7 @@ def test_what_does_not_go_together_is_told(tmp_path: Path) -> None:
     small = film(tmp_path / "a.mp4", (numbered(n) for n in range(8)))
     large = film(tmp_path / "b.mp4", (numbered(n, (96, 64)) for n in range(8)))
     quick = film(tmp_path / "c.mp4", (numbered(n) for n in range(8)), rate=24)
+    odd = film(tmp_path / "e.mp4", (numbered(n, (65, 64)) for n in range(8)), pixels="yuv444p")
     (tmp_path / "d.mp4").write_bytes(b"no video")
 
     def said(*parts: Path, overlap: int = 4) -> str:
@@ -133,6 +134,7 @@ def test_what_does_not_go_together_is_told(tmp_path: Path) -> None:
     assert said(small, large) == "segment 2 is 96x64 at 16 fps, segment 1 is 64x64 at 16 fps"
     assert said(small, quick) == "segment 2 is 64x64 at 24 fps, segment 1 is 64x64 at 16 fps"
     assert said(small, small, overlap=9) == "segment 2 or the one before is shorter than the 9 frames in common"
+    assert said(odd, odd) == "segment 1 is 65x64 at 16 fps, and both sides should be even"
     assert said(small, tmp_path / "d.mp4").startswith("d.mp4 cannot be read: ")
 
 

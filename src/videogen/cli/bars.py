@@ -13,6 +13,7 @@ from videogen.console import Console, counted, duration
 from videogen.dispatch import Decision
 from videogen.failure import Failure
 from videogen.progress import Progress
+from videogen.submission import HERE
 
 
 class BatchBars:
@@ -49,7 +50,8 @@ class BatchBars:
         """Says what is ahead."""
         self._jobs, self._done = jobs, done
         before = f", {done} done before" if done else ""
-        self._console.say(f"{counted(jobs, 'job')} on {counted(len(workers), 'worker')}{before} …")
+        rented = sum(worker != HERE for worker in workers)
+        self._console.say(f"{counted(jobs, 'job')} on {counted(rented, 'worker')}{before} …")
         width = max([len(worker) for worker in workers] + [5])
         for worker in workers:
             self._tasks[worker] = self._bars.add_task(f"{worker:<{width}}", total=1.0, doing="")

@@ -63,6 +63,8 @@ def stitch(
     """
     shapes = [shape_of(path) for path in segments]
     first = shapes[0]
+    if first.width % 2 or first.height % 2:
+        raise CannotBeMade(f"segment 1 is {first.words}, and both sides should be even")
     for number, shape in enumerate(shapes[1:], start=2):
         if (shape.width, shape.height, shape.rate) != (first.width, first.height, first.rate):
             raise CannotBeMade(f"segment {number} is {shape.words}, segment 1 is {first.words}")
