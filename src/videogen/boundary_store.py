@@ -37,6 +37,11 @@ class BoundaryStore:
                     (one.digest, one.gpu, one.workflow, one.model_dump_json(by_alias=True), int(sent)),
                 )
 
+    def forget(self, digests: Iterable[str]) -> None:
+        """Takes these out of the ledger; the bucket keeps what was sent there."""
+        with self._file.transaction() as db:
+            db.executemany("DELETE FROM boundary WHERE digest = ?", [(digest,) for digest in digests])
+
     def send(self, store: Store) -> None:
         """Puts into the bucket what is not there. Raises `StoreError`; what did not go waits for the next time."""
         for row in self._file.all("SELECT digest, gpu, document FROM boundary WHERE NOT sent"):

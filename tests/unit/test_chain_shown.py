@@ -1,5 +1,6 @@
 """`status` and `outputs list` show a chain as one video, not as a heap of jobs."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.doubles.chain import plan
+from tests.doubles.s3_server import S3Server
 from videogen import cli, project
 from videogen.batch import Job
 from videogen.failure import needs_failed
@@ -51,6 +53,25 @@ def test_status_counts_steps(jobs: tuple[Job, ...]) -> None:
     table = _said("status")
     assert "draw 2/2 · stitch 1/1 · eyes 1/1" in table
     assert "draw 0/2 (2 failed)" in table
+
+
+def test_outputs_come_down_when_nothing_is_rented_any_more(jobs: tuple[Job, ...], tmp_path: Path, s3: S3Server) -> None:
+    """A stack's workers are gone when its videos are wanted on another day; their bucket is not."""
+    film = b"seven b"
+    with Ledger.open(project.state("studio") / "ledger.sqlite") as ledger:
+        job, path = jobs[3].id, tmp_path / "new" / f"{jobs[3].id}.mp4"
+        key = f"outputs/walk/{job}/video.mp4"
+        ledger.reopen("walk", job)
+        row = OutputRow("video.mp4", path, key, 7, hashlib.sha256(film).hexdigest())
+        ledger.adopt("walk", job, "w1", "another prompt", [row])
+    s3.store().put_bytes("outputs", key, film)
+    access = {"key": s3.access.key.reveal(), "secret": s3.access.secret.reveal()}
+    known = {"stack": "studio", "store": s3.place.model_dump(), "storeAccess": access}
+    (tmp_path / "outputs.json").write_text(json.dumps(known))
+    result = CliRunner().invoke(cli.app, ["outputs", "fetch", "--outputs", str(tmp_path / "outputs.json")])
+
+    assert result.exit_code == 0, result.output
+    assert path.read_bytes() == film
 
 
 def test_outputs_are_the_last_steps(jobs: tuple[Job, ...]) -> None:

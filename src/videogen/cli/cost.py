@@ -12,8 +12,8 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from videogen import declared, finished, living, project, stack, store_settings
-from videogen.cli.options import AsJson, OutputsFile, Stack
+from videogen import finished, living, project, stack, store_settings
+from videogen.cli.options import AsJson, OutputsFile, Stack, store_of_stack
 from videogen.clouds import Cloud
 from videogen.clouds.choose import choose
 from videogen.console import Console, counted, duration, table
@@ -99,26 +99,12 @@ def _place(name: str | None, file: Any) -> StoreOutputs:
     if name and file:
         raise InputError.of("--stack", "name a stack, or a file with --outputs (one of the two)")
     if name:
-        return _of_stack(name)
+        return store_of_stack(name)
     if file:
         return stack.read_store_file(file)
     if found := store_settings.from_environment(os.environ):
         return found
     raise InputError.of("--stack", "whose bucket has the receipts?", "--stack dev, --outputs FILE, VIDEOGEN_STORE_…")
-
-
-def _of_stack(name: str) -> StoreOutputs:
-    """Where a stack's books are: in its foundation's store also when the stack itself is down."""
-    try:
-        return stack.read_store(name)
-    except InputError as error:
-        try:
-            foundation = declared.read(name).foundation_stack
-        except InputError:
-            raise error from None
-        if foundation == declared.NONE:
-            raise
-        return stack.read_store(foundation)
 
 
 def _clouds(spent: Spent, used: str, place: StoreOutputs) -> dict[str, Callable[[], Cloud]]:

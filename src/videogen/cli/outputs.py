@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from videogen import project
-from videogen.cli.options import AsJson, OutputsFile, Stack, named_stack, read_outputs
+from videogen.cli.options import AsJson, OutputsFile, Stack, named_stack, read_store
 from videogen.cli.records import ended
 from videogen.console import Console, gigabytes, table
 from videogen.document import did_you_mean
@@ -70,7 +70,7 @@ def fetch(
 ) -> None:
     """Bring finished files here from the bucket; what is here already, byte for byte, stays."""
     rows = _done(named_stack(stack, file), batch, steps)
-    outputs = read_outputs(stack, file)
+    outputs = read_store(stack, file)
     store = Store(outputs.store, outputs.store_access)
     console = Console(as_json)
     fetched: list[dict[str, object]] = []
