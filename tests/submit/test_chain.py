@@ -172,6 +172,17 @@ def test_what_is_made_of_a_job_that_is_made_anew_is_made_anew(tmp_path: Path, s3
     assert one.stats()["prompts"] == 3
 
 
+def test_a_still_screen_in_the_dark_is_no_flaw(tmp_path: Path, s3: S3Server, one: Lent) -> None:
+    """What moves little in the flat video seems to stand still in a half sphere; only the flat one is judged by it."""
+    text = CHAIN.replace("feeds: {video: stitch}, set: {", "feeds: {video: stitch}, set: {fov: 20, ")
+    what = plan(tmp_path, text=text.replace("default: 90, sets", "default: 20, sets"))
+    run(what, [one.url], s3.store(), Heard())
+    made = _record(s3.store(), what.jobs[-1].id)["outputs"][0]
+
+    assert made["measures"]["held_seconds"] >= 0.5
+    assert made["flaws"] == []
+
+
 def test_a_folder_that_moved_costs_no_render(tmp_path: Path, s3: S3Server, one: Lent) -> None:
     """What an earlier run put elsewhere is found where it belongs by now, and nothing is written to the old place."""
     what = plan(tmp_path)

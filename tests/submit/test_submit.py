@@ -326,6 +326,21 @@ def test_a_killed_submit_renders_nothing_twice_and_loses_nothing(
         assert ledger.in_flight("walk") == []
 
 
+def test_a_checked_file_that_was_changed_is_fetched_again(tmp_path: Path, s3: S3Server, one: Lent) -> None:
+    """Between the check and the bucket somebody else wrote into the file: the worker still has the right one."""
+    s3.store()
+    spec = studio.spec(tmp_path / "spec.json", tmp_path, [1], [one.url], s3, "put:video.mp4")
+    command = [sys.executable, "-m", "tests.doubles.studio", str(spec)]
+    assert subprocess.run(command, cwd=studio.REPOSITORY, timeout=30, check=False).returncode == -9
+    (video,) = (tmp_path / "videos" / "walk").glob("*.mp4")
+    good = video.read_bytes()
+    video.write_bytes(bytes(len(good)))
+    result = run(plan(tmp_path, [1]), [one.url], s3.store(), Heard())
+
+    assert (result.done, _prompts(one)) == (1, 1)
+    assert s3.store().get_bytes("outputs", f"outputs/walk/{video.stem}/video.mp4") == good
+
+
 def test_a_worker_that_forgot_its_prompt_renders_it_again(tmp_path: Path, s3: S3Server, one: Lent) -> None:
     """ComfyUI's history is in memory: after its restart the lost prompt is sent once more, and the ledger says so."""
     what = plan(tmp_path, [1])
