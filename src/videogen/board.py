@@ -62,7 +62,8 @@ class Board:
             turn = mine.popleft()
             self.busy[turn.job] = Waiting(turn.job)
             return turn
-        job = next_job(worker, [one for one in self.waiting if not self._left(one, worker)], self.alive)
+        left = self._left(worker)
+        job = next_job(worker, [one for one in self.waiting if one.job not in left], self.alive)
         if job is None:
             self.idle.add(worker)
             return None
@@ -115,12 +116,15 @@ class Board:
         self.idle.discard(worker)
         return list(self.claims.pop(worker, ()))
 
-    def _left(self, one: Waiting, worker: str) -> bool:
-        """Whether an idle worker would take it that has its models at hand, which `worker` has not."""
-        if self.last.get(worker) == one.workflow:
-            return False
-        warm = [other for other in self.idle if self.last.get(other) == one.workflow]
-        return any(next_job(other, self.waiting, self.alive) == one.job for other in warm)
+    def _left(self, worker: str) -> set[str]:
+        """Jobs that idle workers would take that have the models at hand, which `worker` has not."""
+        found: set[str] = set()
+        for other in self.idle:
+            job = next_job(other, self.waiting, self.alive)
+            workflow = next((one.workflow for one in self.waiting if one.job == job), None)
+            if job and self.last.get(other) == workflow != self.last.get(worker):
+                found.add(job)
+        return found
 
     def _taken(self, job: str) -> str:
         taken = next(one for one in self.waiting if one.job == job)

@@ -55,11 +55,17 @@ def test_status_counts_steps(jobs: tuple[Job, ...]) -> None:
     assert "draw 0/2 (2 failed)" in table
 
 
-def test_outputs_come_down_when_nothing_is_rented_any_more(jobs: tuple[Job, ...], tmp_path: Path, s3: S3Server) -> None:
-    """A stack's workers are gone when its videos are wanted on another day; their bucket is not."""
+def test_outputs_come_down_when_nothing_is_rented_any_more(
+    jobs: tuple[Job, ...], tmp_path: Path, s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another day the workers are gone, and the project lies elsewhere; the bucket is where it was."""
+    (tmp_path / "moved").mkdir()
+    for name in project.MARKERS:
+        (tmp_path / "moved" / name).symlink_to(project.root() / name)
+    monkeypatch.setenv("VIDEOGEN_PROJECT", str(tmp_path / "moved"))
     film = b"seven b"
     with Ledger.open(project.state("studio") / "ledger.sqlite") as ledger:
-        job, path = jobs[3].id, tmp_path / "new" / f"{jobs[3].id}.mp4"
+        job, path = jobs[3].id, tmp_path / "old" / "walk" / f"{jobs[3].id}.mp4"
         key = f"outputs/walk/{job}/video.mp4"
         ledger.reopen("walk", job)
         row = OutputRow("video.mp4", path, key, 7, hashlib.sha256(film).hexdigest())
@@ -71,7 +77,8 @@ def test_outputs_come_down_when_nothing_is_rented_any_more(jobs: tuple[Job, ...]
     result = CliRunner().invoke(cli.app, ["outputs", "fetch", "--outputs", str(tmp_path / "outputs.json")])
 
     assert result.exit_code == 0, result.output
-    assert path.read_bytes() == film
+    assert (tmp_path / "moved" / "outputs" / "walk" / path.name).read_bytes() == film
+    assert not path.exists()
 
 
 def test_outputs_are_the_last_steps(jobs: tuple[Job, ...]) -> None:

@@ -37,7 +37,8 @@ def list_outputs(
     rows = _done(named_stack(stack, file), batch, steps)
     shown = table("batch", "job", "label", "file", "size", "suspicious", "in the bucket", "here", numbers=("size",))
     for name, job, row in rows:
-        here = project.shown(row.path) if row.path.exists() else "–"
+        path = _place(name, row)
+        here = project.shown(path) if path.exists() else "–"
         label = job.group if job.step and not steps else job.label
         shown.add_row(name, job.id, label, row.name, gigabytes(row.size), _flaws(row), row.key, here)
     found = [
@@ -52,7 +53,7 @@ def list_outputs(
             "sha256": row.sha256,
             "flaws": [asdict(flaw) for flaw in row.flaws],
             "key": row.key,
-            "path": str(row.path) if row.path.exists() else None,
+            "path": str(path) if (path := _place(name, row)).exists() else None,
         }
         for name, job, row in rows
     ]
@@ -75,7 +76,7 @@ def fetch(
     console = Console(as_json)
     fetched: list[dict[str, object]] = []
     for name, job, row in rows:
-        target = to / name / row.path.name if to else row.path
+        target = to / name / row.path.name if to else _place(name, row)
         here = target.exists() and _sha256(target) == row.sha256
         if not here:
             console.say(f"{row.key} → {project.shown(target.resolve())} …")
@@ -127,6 +128,14 @@ def _done(stack: str, batch: str | None, steps: bool) -> list[tuple[str, JobRow,
         names = [batch] if batch else known
         jobs = [(name, job) for name in names for job in ledger.jobs(name) if job.final or steps]
         return [(name, job, row) for name, job in jobs for row in ledger.done_outputs(name, job.id)]
+
+
+def _place(batch: str, row: OutputRow) -> Path:
+    """Where it was, or below outputs/ where that folder is gone: perhaps the project moved."""
+    if row.path.parent.is_dir():
+        return row.path
+    folder = row.path.parent.name
+    return project.root() / "outputs" / batch / ("" if folder == batch else folder) / row.path.name
 
 
 def _sha256(path: Path) -> str:
