@@ -9,9 +9,14 @@ import pytest
 from tests.doubles.runpod import Clock, FakeRunpod, fake_runpod
 from tests.doubles.s3_server import S3Server
 from videogen import project, tag
+from videogen.boundary import observed
+from videogen.boundary_store import BoundaryStore
 from videogen.clouds.runpod import RunpodCloud
 from videogen.errors import InputError, Interrupted, Stopped
+from videogen.ladder import ask_of, steps
+from videogen.ledger import Ledger
 from videogen.money import Cap, Receipt
+from videogen.planner.jobs import works
 from videogen.receipts import Receipts
 from videogen.rent_record import RentRecord
 from videogen.renting import told
@@ -19,6 +24,7 @@ from videogen.run_order import RunOrder, order
 from videogen.runpod_api import RunpodApi
 from videogen.secret import Secret
 from videogen.stops import Stops
+from videogen.submission import Plan
 from videogen.watch import Watch
 
 ROOT = project.root()
@@ -57,6 +63,30 @@ def test_a_cap_shortens_the_lease_to_what_it_pays() -> None:
         "VIDEOGEN_RUN_CAP": "8",
         "VIDEOGEN_RUN_MINUTES": "47",
     }
+
+
+def test_a_run_draws_shorter_segments_where_memory_ended_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `submit` does: nothing is rented to see memory end once more."""
+    monkeypatch.setenv("VIDEOGEN_STATE", str(tmp_path / "state"))
+    path = ROOT / "batches" / "demo-long.yaml"
+
+    def plan() -> Plan:
+        return order(path, "phase-a", cap=None, again=False, retry_failed=False, folder=None).plan
+
+    long = plan()
+    draw = next(job for job in long.jobs if job.step == "draw")
+    ask = ask_of(draw.workflow, works(long.jobs)[draw.id])
+    assert ask is not None
+    rungs = [step.rung for step in steps(draw, long.workflow.doing("draw"), long.jobs)]
+    with Ledger.open(project.state("phase-b") / "ledger.sqlite") as ledger:
+        for gpu in ("L40S", "A100-80GB"):
+            BoundaryStore(ledger.file).add(observed(ask, gpu, rung, works=False) for rung in rungs)
+    cut = plan()
+
+    assert (long.cuts, list(cut.cuts)) == ({}, ["draw"])
+    assert len(cut.jobs) > len(long.jobs)
 
 
 def test_a_cap_above_the_stacks_own_changes_nothing() -> None:
