@@ -118,7 +118,7 @@ class _Run:
             watched.set()
             if unproven:  # said here, too, for another error may be on its way
                 self.say(f"{unproven.message}; {unproven.hint}" if unproven.hint else unproven.message)
-        if result and result.open:
+        if result and result.open and order.bills:
             try:
                 result = self._finished_here(result)
             except VideogenError as caught:
