@@ -23,6 +23,8 @@ MOST_JOBS = 10_000
 """In one batch; more is a slip of the keyboard rather than a wish."""
 SEED = "seed"
 """The parameter that every workflow calls so."""
+MAY_LEAVE = ("steps", "cfg", "denoise", "length", "sampler", "size", "seed")
+"""What a phase has a policy for."""
 DRAWS = "steps"
 """A workflow without this parameter draws nothing: it works on a video that is there."""
 
@@ -284,7 +286,8 @@ def _faults(
     for section, values in (("fixed", batch.fixed), ("matrix", batch.matrix)):
         for name, value in values.items():
             if name not in workflow.parameter_names:
-                hint = did_you_mean(name, workflow.parameter_names)
+                near = did_you_mean(name, workflow.parameter_names)
+                hint = near or f"`videogen workflow show {workflow.name}` lists them"
                 yield document.fault((section, name), f"workflow {workflow.name} has no parameter `{name}`", hint)
                 continue
             for index, one in enumerate(value if isinstance(value, tuple) else (value,)):
@@ -305,41 +308,71 @@ def _faults(
         optional = rule is not None and parameter.name == rule.previous
         if parameter.name not in preset and not optional and parameter.default_for(phase.phase) is None:
             yield document.fault(("fixed",), f"`{parameter.name}` is required: {parameter.about}")
+    for index, name in enumerate(batch.leave_policy):
+        if name not in MAY_LEAVE:
+            message = f"no phase has a policy for `{name}`"
+            yield document.fault(("leave_policy", index), message, did_you_mean(name, MAY_LEAVE))
     leaves = frozenset(batch.leave_policy)
     for parameters in parameters_of(batch, workflow, phase, character):
-        yield from _against_policy(parameters, workflow, phase, leaves, document)
+        yield from _against_policy(batch, parameters, workflow, phase, leaves, document)
 
 
 def _against_policy(
-    parameters: Mapping[str, Value], workflow: Workflow, phase: Phase, leaves: frozenset[str], document: Document
+    batch: Batch,
+    parameters: Mapping[str, Value],
+    workflow: Workflow,
+    phase: Phase,
+    leaves: frozenset[str],
+    document: Document,
 ) -> Iterator[Fault]:
-    """Only what is drawn is held against the policy: a larger video may be made of it later."""
-    address = document.address(("fixed",))
+    """Only what is drawn is held against the policy: a larger video may be made of it later.
+
+    A value that its parameter does not take has a fault already.
+    """
+    wrong = {p.name for p in workflow.definition.parameters if p.name in parameters and p.fault(parameters[p.name])}
+    sound = {name: value for name, value in parameters.items() if name in workflow.parameter_names}
+
+    def policy(values: Mapping[str, Value]) -> Iterator[Fault]:
+        drawn = {name: value for name, value in values.items() if name not in wrong or name in ("width", "height")}
+        for fault in phase.faults(drawn, leaves, ""):
+            name = fault.address.removeprefix("/")
+            yield Fault(_place(batch, document, name), fault.message, fault.hint)
+
     if not workflow.definition.chain:
         if DRAWS in workflow.parameter_names:
-            yield from phase.faults(parameters, leaves, address)
-        yield from (Fault(f"{address}/{name}", what, why) for name, what, why in workflow.broken_rules(parameters))
+            yield from policy(sound)
+        for name, what, why in workflow.broken_rules({name: sound[name] for name in sound if name not in wrong}):
+            yield Fault(_place(batch, document, name), what, why)
         return
     try:
-        pieces = chain.pieces(workflow, parameters, phase)
+        pieces = chain.pieces(workflow, sound, phase)
     except KeyError:
         return  # a required value is missing, which is a fault of its own
-    except ValueError as error:
-        yield document.fault(("fixed",), str(error))
+    except (ValueError, TypeError) as error:
+        if not wrong:
+            yield document.fault(("fixed",), str(error))
         return
     told = {
         (target.step, target.parameter, parameters[parameter.name])
         for parameter in workflow.definition.parameters
-        if parameter.name in parameters and parameter.fault(parameters[parameter.name])
+        if parameter.name in wrong
         for target in parameter.sets
     }
+    address = document.address(("fixed",))
     for piece in pieces:
         if piece.number == 1 and DRAWS in piece.workflow.parameter_names:
-            yield from phase.faults(piece.values, leaves, address)
+            yield from policy(piece.values)
         for name, value in piece.values.items():
-            wrong = piece.workflow.parameter(name).fault(value)
-            if wrong and (piece.step, name, value) not in told:
+            fault = piece.workflow.parameter(name).fault(value)
+            if fault and (piece.step, name, value) not in told:
                 told.add((piece.step, name, value))  # once for all its segments
-                yield Fault(f"{address}: {piece.label}: {name}", *wrong)
+                yield Fault(f"{address}: {piece.label}: {name}", *fault)
         for name, what, why in piece.workflow.broken_rules(piece.values):
             yield Fault(f"{address}: {piece.label}: {name}", what, why)
+
+
+def _place(batch: Batch, document: Document, name: str) -> str:
+    """Where the value of a parameter stands; of a size, its width."""
+    key = "width" if name == "size" else name
+    section = "matrix" if key in batch.matrix else "fixed"
+    return f"{document.name}:{document.line((section, key))}: {section}/{name}"

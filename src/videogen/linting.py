@@ -1,5 +1,6 @@
 """Lint: reads workflows, batches and their inputs, and says everything that is wrong with them at once. Offline."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from videogen.manifest import Manifest, PhaseName
 from videogen.node_recordings import Recording
 from videogen.planner.work import Clip, Frames
 from videogen.prepare import Examined, PreparedBatch
-from videogen.workflow import Workflow
+from videogen.workflow import Value, Workflow
 from videogen.workflow_import import Draft
 
 
@@ -123,10 +124,15 @@ def _jobs(examined: Examined, prepared: PreparedBatch, rules: Rules, findings: I
     character = prepared.preset.character if prepared.preset else None
     for name, message, hint in lint.idle_slots(prepared.batch, prepared.workflow, character, models):
         yield Finding(_address(document, prepared, name), message, "warning", hint=hint)
-    for name in prepared.unused:
-        address = document.address(("character",))
-        message = f"workflow {prepared.workflow.name} takes nothing of the character's `{name}`"
-        yield Finding(address, message, "warning")
+    for name, message in lint.doubtful_slots(prepared.batch, prepared.workflow):
+        yield Finding(document.address(("models", name)), message, "warning")
+    for name, values in prepared.batch.matrix.items():
+        if twice := [str(value) for value, count in Counter(values).items() if count > 1]:
+            message = f"{', '.join(twice)} stands twice: equal jobs are one"
+            yield Finding(document.address(("matrix", name)), message, "warning", hint="each value once")
+    if prepared.unused:
+        message = f"workflow {prepared.workflow.name} takes nothing of the character's {', '.join(prepared.unused)}"
+        yield Finding(document.address(("character",)), message, "warning")
     for job in prepared.jobs:
         doing = prepared.workflow.doing(job.step)
         if not job.post:
@@ -136,7 +142,8 @@ def _jobs(examined: Examined, prepared: PreparedBatch, rules: Rules, findings: I
                     continue
                 wrong = wrong or found.severity == "error"
                 yield replace(found, address=_address(document, prepared, parameter)) if parameter else found
-        yield from _inputs(job, doing, prepared, document, probed)
+        own = {name: value for name, value in job.parameters.items() if name not in examined.left_out}
+        yield from _inputs(job, own, doing, prepared, document, probed)
     guessed = {
         prepared.workflow.parameter(name).type for name in examined.left_out & {*prepared.workflow.parameter_names}
     }
@@ -173,7 +180,12 @@ def _address(document: Document, prepared: PreparedBatch, parameter: str) -> str
 
 
 def _inputs(
-    job: Job, doing: Workflow, prepared: PreparedBatch, document: Document, probed: dict[str, lint.Media]
+    job: Job,
+    values: Mapping[str, Value],
+    doing: Workflow,
+    prepared: PreparedBatch,
+    document: Document,
+    probed: dict[str, lint.Media],
 ) -> Iterator[Finding]:
     digests = {file.path: file.sha256 for file in job.inputs}
     rule = doing.definition.segments
@@ -186,7 +198,7 @@ def _inputs(
             seen = media.probe(prepared.files[digest], "image" if parameter.type == "image" else "video")
             probed[digest] = lint.Media(seen.width, seen.height, seen.frames, seen.fps)
         address = _address(document, prepared, parameter.name)
-        yield from lint.input_findings(parameter, probed[digest], job.parameters, address, int(start))
+        yield from lint.input_findings(parameter, probed[digest], values, address, int(start))
 
 
 def _distinct(findings: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from videogen import batch, graph, media, project
 from videogen.batch import Batch, Job
 from videogen.character import Character
-from videogen.document import Document
+from videogen.document import Document, did_you_mean
 from videogen.errors import Fault, InputError
 from videogen.manifest import Manifest, PhaseName, require
 from videogen.phase import Phase
@@ -70,6 +70,9 @@ class _Read:
     document: Document
     limits: Phase
     models: Manifest
+    """Those of the phase."""
+    everywhere: Manifest
+    """Those of all phases."""
     workflow: Workflow | None = None
     preset: Preset | None = None
     digests: dict[str, str] = field(default_factory=dict)
@@ -136,7 +139,7 @@ def _read(path: Path, phase: PhaseName, manifest: Manifest) -> _Read:
         if sound is None:
             raise
         found = sound
-    read = _Read(found, document, project.read_phase(phase), manifest.select(phase), faults=faults)
+    read = _Read(found, document, project.read_phase(phase), manifest.select(phase), manifest, faults=faults)
     try:
         read.workflow = project.read_workflow(found.workflow, document.address(("workflow",)))
     except InputError as error:
@@ -171,8 +174,7 @@ def _check(read: _Read, workflow: Workflow, folder: Path) -> None:
         if (written, kind) not in kinds:  # a matrix may name a file thousands of times
             kinds[written, kind] = _wrong(folder / written, kind)
         if wrong := kinds[written, kind]:
-            what = "an image" if kind == "image" else "a video"
-            read.faults.append(Fault(address, f"{written} is not {what}: {wrong}"))
+            read.faults.append(Fault(address, f"{written} is {wrong}"))
     for (written, _), wrong in kinds.items():
         if wrong:
             read.digests.pop(written, None)
@@ -201,6 +203,13 @@ def _sound(read: _Read, workflow: Workflow) -> tuple[Batch, set[str]]:
         elif one.name not in preset and default is None:
             left_out.add(one.name)
             fixed[one.name] = _anything(one)
+    left_out |= {
+        one.name
+        for one in workflow.definition.parameters
+        if one.is_file
+        and (value := fixed.get(one.name, preset.get(one.name))) is not None
+        and value not in read.digests
+    }
     seeds = (read.character.seeds if read.character else None) or ()
     if batch.SEED in workflow.parameter_names and not {*fixed, *matrix} & {batch.SEED}:
         fixed |= {batch.SEED: 1} if [seed for seed in seeds if not right(batch.SEED, seed)] else {}
@@ -272,15 +281,20 @@ def _of_preset(preset: Preset | None, workflow: Workflow) -> Iterator[Fault]:
 
 def _of_slots(read: _Read) -> Iterator[tuple[str, Fault]]:
     """Models that batch or character put into slots and that cannot run, with what is wrong."""
-    wanted = [(read.document.address(("models", slot)), name) for slot, name in read.batch.models.items()]
+    wanted = [(read.document.address(("models", slot)), slot, name) for slot, name in read.batch.models.items()]
     if read.preset is not None and (lora := read.preset.character.lora):
         own = read.preset.document
-        wanted += [(own.address(("lora", "models", slot)), name) for slot, name in lora.models.items()]
-    for address, name in wanted:
+        wanted += [(own.address(("lora", "models", slot)), slot, name) for slot, name in lora.models.items()]
+    folders = {model.name: model.comfy_folder for model in read.everywhere.models}
+    for address, slot, name in wanted:
         try:
             require(read.models, name, address)
         except InputError as error:
             yield from ((name, fault) for fault in error.faults)
+        if slot in folders and name in folders and folders[name] != folders[slot]:
+            message = f"`{name}` lies in {folders[name]}, the slot loads from {folders[slot]}"
+            fitting = [one for one in read.models.names if folders[one] == folders[slot]]
+            yield name, Fault(address, message, did_you_mean(name, fitting))
 
 
 def _files(read: _Read, workflow: Workflow) -> Iterator[tuple[str, str, str]]:

@@ -81,9 +81,9 @@ class Parameter(Schema):
             return f"should be {'an' if self.type == 'integer' else 'a'} {self.type}, got {value!r}", None
         assert isinstance(value, int | float)
         if self.minimum is not None and value < self.minimum:
-            return f"{value:g} is below {self.minimum:g}", None
+            return f"{value:g} is below {self.minimum:g}", f"nearest: {self.minimum:g}"
         if self.maximum is not None and value > self.maximum:
-            return f"{value:g} is above {self.maximum:g}", None
+            return f"{value:g} is above {self.maximum:g}", f"nearest: {self.maximum:.20g}"
         if self.multiple_of and (value - self.plus) % self.multiple_of:
             plus = f" plus {self.plus}" if self.plus else ""
             nearest = round((value - self.plus) / self.multiple_of) * self.multiple_of + self.plus

@@ -1,6 +1,7 @@
 """`videogen lint` and `videogen workflow`, as a person meets them."""
 
 import json
+import re
 from collections.abc import Callable
 
 import pytest
@@ -62,6 +63,65 @@ def test_a_fault_of_the_batch_hides_nothing_of_its_jobs(checkout: New) -> None:
         assert [one for one in said if one.startswith(start)], (start, said)
 
 
+SLIPS = {
+    "values": (
+        "wan22-i2v",
+        "fixed:\n  prompt: x\n  character: inputs/character.png\n  width: 500\n  steps: 40\n  sampler: eulr\n  seed: -1\n",
+        [
+            "values.yaml:7: fixed/width: 500 is not a multiple of 16\nhint: nearest: 496",
+            "values.yaml:8: fixed/steps: 40 is outside the policy of phase a (6 to 12)\nhint: to leave",
+            "values.yaml:9: fixed/sampler: 'eulr' is not a choice\nhint: did you mean `euler`?",
+            "values.yaml:10: fixed/seed: -1 is below 0\nhint: nearest: 0",
+            "values.yaml:7: fixed/size: 500x576 is outside the policy",
+        ],
+    ),
+    "words": (
+        "wan22-i2v",
+        "fixed: {prompt: x, character: inputs/character.png, zoom: 1}\nleave_policy: [cgf]\n",
+        [
+            "words.yaml:4: fixed/zoom: workflow wan22-i2v has no parameter `zoom`\nhint: `videogen workflow show",
+            "words.yaml:5: leave_policy/0: no phase has a policy for `cgf`\nhint: did you mean `cfg`?",
+        ],
+    ),
+    "slots": (
+        "wan22-i2v",
+        "fixed: {prompt: x, character: inputs/motion.mp4}\nmatrix: {seed: [1, 1]}\n"
+        "models: {wan2.2-i2v-high: wan2.2-i2v-low, umt5-xxl: wan2.1-vae}\n",
+        [
+            "slots.yaml:4: fixed/character: inputs/motion.mp4 is not an image that can be read: ",
+            "slots.yaml:6: models/umt5-xxl: `wan2.1-vae` lies in vae, the slot loads from text_encoders\nhint: one of: umt5-xxl",
+            "slots.yaml:6: models/wan2.2-i2v-high: `wan2.2-i2v-low` is the model of another slot",
+            "slots.yaml:5: matrix/seed: 1 stands twice: equal jobs are one",
+        ],
+    ),
+    "chain": (
+        "production-2k-30s",
+        "fixed: {prompt: x, character: inputs/character.png, width: 200, cfg: 4}\n",
+        ["chain.yaml:4: fixed/width: 200 is not a multiple of 16\nhint: nearest: 192", "chain.yaml:4: fixed/size: 200x"],
+    ),
+    "frames": (
+        "long-i2v",
+        "fixed: {prompt: x, character: inputs/character.png, frames: 100000}\n",
+        ["frames.yaml:4: fixed/frames: 100000 is above 2401\nhint: nearest: 2401"],
+    ),
+}  # fmt: skip
+
+
+def test_each_slip_of_a_batch_is_told_once_at_its_line(checkout: New) -> None:
+    """With what is right; nothing is said twice in other words, and nothing of what was put in its place."""
+    desk = checkout()
+    for name, (workflow, text, _) in SLIPS.items():
+        head = f"schema: 1\nname: {name}\nworkflow: {workflow}\n"
+        (desk.folder / "batches" / f"{name}.yaml").write_text(head + text)
+    code, _, err = desk.videogen("lint", *(f"batches/{name}.yaml" for name in SLIPS))
+
+    assert code == 2
+    for name, (_, _, expected) in SLIPS.items():
+        for said in expected:
+            assert f"batches/{said}" in err, err
+        assert len(re.findall(rf"(?m)^(?:error|warning): batches/{name}\.yaml", err)) == len(expected), err
+
+
 def test_a_characters_wish_is_said_at_its_own_line(checkout: New) -> None:
     """Its LoRA with a strength that is 0, and what the workflow takes nothing of."""
     desk = checkout()
@@ -77,7 +137,7 @@ def test_a_characters_wish_is_said_at_its_own_line(checkout: New) -> None:
     _, _, err = desk.videogen("lint", "batches/x.yaml", "--stack", "phase-a")
 
     assert "warning: characters/figure.yaml:5: lora/strength: is 0, so that what was chosen for" in err
-    assert "batches/x.yaml:4: character: workflow wan22-i2v takes nothing of the character's `uni3c_strength`" in err
+    assert "batches/x.yaml:4: character: workflow wan22-i2v takes nothing of the character's uni3c_strength" in err
 
 
 def test_findings_are_data_with_json(checkout: New) -> None:

@@ -67,12 +67,12 @@ def test_equal_combinations_are_one_job() -> None:
 FAULTS = [
     ("fixed: {}", ["b.yaml:4: fixed: `character` is required: who"]),
     ("fixed: {character: a.png, sed: 1}", ["b.yaml:4: fixed/sed: workflow draw has no parameter `sed`\nhint: did you mean `seed`?"]),
-    ("fixed: {character: a.png, seed: -1}", ["b.yaml:4: fixed/seed: -1 is below 0"]),
+    ("fixed: {character: a.png, seed: -1}", ["b.yaml:4: fixed/seed: -1 is below 0\nhint: nearest: 0"]),
     ("fixed: {character: a.png, seed: 1.5}", ["b.yaml:4: fixed/seed: should be an integer, got 1.5"]),
     ("fixed: {character: a.png, seed: true}", ["b.yaml:4: fixed/seed: should be an integer, got True"]),
     ("fixed: {character: a.png, seed: 1}\nmatrix: {seed: [2]}", ["b.yaml:5: matrix/seed: is also in `fixed`"]),
     (f"fixed: {{character: a.png}}\nmatrix: {{seed: {list(range(200))}, steps: {list(range(6, 106))}}}", ["b.yaml:5: matrix: 20,000 combinations are more than 10,000, the most for one batch\nhint: several batches, or fewer values"]),
-    ("fixed: {character: a.png}\nmatrix: {steps: [6, 40]}", ["b.yaml:4: fixed/steps: 40 is outside the policy of phase a (6 to 12)\nhint: to leave the policy on purpose: `leave_policy: [steps]`"]),
+    ("fixed: {character: a.png}\nmatrix: {steps: [6, 40]}", ["b.yaml:5: matrix/steps: 40 is outside the policy of phase a (6 to 12)\nhint: to leave the policy on purpose: `leave_policy: [steps]`"]),
 ]  # fmt: skip
 
 

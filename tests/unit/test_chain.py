@@ -111,7 +111,7 @@ CHANGES = [
     ("frames: frames, previous", "frames: farmes, previous", "chain/0/repeat/frames: the chain has no parameter `farmes`\nhint: did you mean `frames`?"),
     ("step: draw, parameter: seed", "step: draw, parameter: sede", "parameters/3/sets/0/parameter: step `draw` has no parameter `sede`\nhint: did you mean `seed`?"),
     ("step: draw, parameter: seed", "step: drew, parameter: seed", "parameters/3/sets/0/step: no step `drew`\nhint: did you mean `draw`?"),
-    ("set: {height: 128}", "set: {height: 127}", "chain/2/set/height: 127 is below 128"),
+    ("set: {height: 128}", "set: {height: 127}", "chain/2/set/height: 127 is below 128\nhint: nearest: 128"),
     ("workflow: wan22-i2v", "workflow: wan22-i3v", "chain/0/workflow: no workflow `wan22-i3v`\nhint: did you mean `wan22-i2v`?"),
     ("length: 9, steps: 2", "lenght: 9, steps: 2", "chain/0/set/lenght: step `draw` has no parameter `lenght`\nhint: did you mean `length`?"),
     ("sets: [{step: draw, parameter: prompt}]", "sets: [{step: draw, parameter: negative}]", "chain/0: `prompt` of step `draw` gets no value: what the video shows\nhint: `set`, `feeds`, or a parameter of the chain gives it one"),

@@ -85,7 +85,7 @@ def test_a_preset_serves_several_workflows(checkout: Path) -> None:
 FAULTS = [
     ("images: {character: who.png}", "images: {character: whom.png}", "characters/walker.yaml:4: images/character: no such file: ../characters/whom.png\nhint: did you mean `who.png`?"),
     ("strength: 1.5", "strength: 15", "characters/walker.yaml:6: uni3c/strength: should be less than or equal to 10, got 15"),
-    ("seeds: [3, 5]", "seeds: [-3]", "characters/walker.yaml:7: seeds: -3 is below 0"),
+    ("seeds: [3, 5]", "seeds: [-3]", "characters/walker.yaml:7: seeds: -3 is below 0\nhint: nearest: 0"),
     ("name: walker", "name: wanderer", "characters/walker.yaml:3: name: is `wanderer`, its file is `walker.yaml`"),
     ("prompt: walks", "promt: walks", "characters/walker.yaml:5: promt: unknown key\nhint: did you mean `prompt`?"),
     ("seeds: [3, 5]", "lora: {models: {style-lora-high: stile}}", "characters/walker.yaml:7: lora/models/style-lora-high: no model `stile` in the manifest\nhint: `videogen models list` shows which phases have it"),

@@ -19,7 +19,7 @@ def faults(text: str) -> list[str]:
 CHANGES = [
     ("title: Draw, input: seed", "title: Drow, input: seed", "w.yaml:7: parameters/1/sets/0/title: no node is titled `Drow`\nhint: did you mean `Draw`?"),
     ("title: Draw, input: seed", "title: Draw, input: sede", "w.yaml:7: parameters/1/sets/0/input: node `Draw` has no input `sede`\nhint: did you mean `seed`?"),
-    ("default: 1", "default: -1", "w.yaml:7: parameters/1/default: -1 is below 0"),
+    ("default: 1", "default: -1", "w.yaml:7: parameters/1/default: -1 is below 0\nhint: nearest: 0"),
     ("type: image", "type: choice", "w.yaml:6: parameters/0: `choices` belongs to type `choice`, which needs it"),
     ("name: steps", "name: seed", "w.yaml:5: parameters: `seed` stands twice"),
     ("kind: video", "kind: vidoe", "w.yaml:10: outputs/0/kind: 'vidoe' is not one of the words allowed here\nhint: did you mean `video`?"),
@@ -42,7 +42,7 @@ def test_order_is_scail_uni3c_wan() -> None:
         workflow.parse(swapped, "w", graph.parse(drawn, "g"))
 
 
-NUMBERS = [(81, None), (80, ("80 is not a multiple of 4 plus 1", "nearest: 81")), (3, ("3 is below 5", None))]
+NUMBERS = [(81, None), (80, ("80 is not a multiple of 4 plus 1", "nearest: 81")), (3, ("3 is below 5", "nearest: 5"))]
 
 
 @pytest.mark.parametrize(("value", "wrong"), NUMBERS)

@@ -8,7 +8,7 @@ from videogen.lint.finding import Finding, Severity, of_faults
 from videogen.lint.fitting import Offers, fitting
 from videogen.lint.inputs import Media, input_findings
 from videogen.lint.jobs import job_findings
-from videogen.lint.slots import idle_slots
+from videogen.lint.slots import doubtful_slots, idle_slots
 from videogen.lint.texts import File, workflow_findings
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Offers",
     "Severity",
     "chain_findings",
+    "doubtful_slots",
     "fitting",
     "idle_slots",
     "input_findings",

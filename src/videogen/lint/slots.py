@@ -35,6 +35,14 @@ def idle_slots(
             yield parameter, message, f"{parameter}: 1.0"
 
 
+def doubtful_slots(batch: Batch, workflow: Workflow) -> Iterator[tuple[str, str]]:
+    """`(slot, what may be wrong)` where a batch puts the model of one slot of the workflow into another."""
+    own = {slot.model for part in workflow.parts for slot in part.definition.models}
+    for slot, name in batch.models.items():
+        if slot in own and name in own and name != slot:
+            yield slot, f"`{name}` is the model of another slot of workflow {workflow.name}: are they mixed up?"
+
+
 def _strengths(workflow: Workflow) -> Iterator[tuple[str, Workflow, str]]:
     """`(the batch's parameter, the workflow that draws, its parameter)` of each one that sets a model's strength."""
     for parameter in workflow.definition.parameters:
