@@ -81,9 +81,16 @@ def of_refusal(body: dict[str, object]) -> Failure:
             lines.append(f"{node.get('class_type')}: {fault.get('message')}: {fault.get('details')}")
     if not lines:
         error = body.get("error")
-        lines.append(str(error.get("message")) if isinstance(error, dict) else str(error))
+        lines.append(_told(error) if isinstance(error, dict) else str(error))
     model = kinds == {"value_not_in_list"}
     return Failure(FailureClass.MISSING_MODEL if model else FailureClass.BAD_GRAPH, "; ".join(lines), body)
+
+
+def _told(error: dict[str, object]) -> str:
+    """ComfyUI tells an unknown class by its node's title; the class stands beside it."""
+    info = error.get("extra_info")
+    unknown = info.get("class_type") if isinstance(info, dict) else None
+    return f"{unknown}: {error.get('message')}" if unknown else str(error.get("message"))
 
 
 def lost_worker(reason: str) -> Failure:

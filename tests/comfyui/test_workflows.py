@@ -7,14 +7,12 @@ import pytest
 
 from tests.comfyui.conftest import Core, written
 from tests.doubles import workshop
-from tests.doubles.workshop import INPUTS
+from tests.doubles.workshop import INPUTS, watch
 from tests.workflows.test_workflows import CASES
 from videogen.errors import InputError
 from videogen.workflow import Value
 
 pytestmark = pytest.mark.timeout(900)
-
-LORAS: dict[str, Value] = {"turbo": 1.0, "lora_strength": 1.0}
 
 
 def _batch(folder: Path, name: str, values: dict[str, Value], title: str = "") -> Path:
@@ -51,3 +49,49 @@ def test_it_renders_or_says_what_is_missing(name: str, core: Core, tmp_path: Pat
     told = [str(fault) for fault in refused.value.faults]
     assert all(any(node in one and f"`{kind}`" in one for one in told) for _, node, kind in lacks)
     assert core.got() == before
+
+
+def test_an_enlarged_video_shows_what_it_showed(core: Core, tmp_path: Path) -> None:
+    """The tiny upscaler repeats pixels and the tiny interpolation blends: every second frame is one of the video's."""
+    values, _ = CASES["upscale-interpolate"]
+    large = core.film(_batch(tmp_path, "upscale-interpolate", values)).frames
+    small = watch(tmp_path / "clip.mp4").frames
+    again = large.reshape(17, 96, 2, 64, 2, 3).mean(axis=(2, 4))
+
+    assert np.abs(again[::2] - small).mean() < 6
+    assert np.abs(again[1::2] - (again[:-1:2] + again[2::2]) / 2).mean() < 3
+
+
+SAYS: dict[str, dict[str, Value]] = {
+    "seed": {"seed": 2},
+    "prompt": {"prompt": "a quiet lake at dawn"},
+    "turbo": {"turbo": 1.0},
+    "style": {"lora_strength": 1.0},
+    "sampler": {"sampler": "dpmpp_2m", "steps": 4, "switch_step": 2},
+    "precision": {"precision": "fp8_e4m3fn"},
+}
+
+
+def test_what_a_batch_says_reaches_the_picture(core: Core, tmp_path: Path) -> None:
+    """Seed, prompt, both kinds of LoRA, sampler and precision each change the video; the same again does not."""
+    values, _ = CASES["wan22-i2v"]
+    plain = core.film(_batch(tmp_path, "wan22-i2v", values, "plain")).frames.astype(int)
+    changed = {}
+    for title, more in ({"again": {}} | SAYS).items():
+        film = core.film(_batch(tmp_path, "wan22-i2v", {**values, **more}, title))
+        changed[title] = np.abs(film.frames.astype(int) - plain).mean()
+
+    assert changed.pop("again") == 0
+    assert {title: apart for title, apart in changed.items() if apart < 0.5} == {}
+
+
+def test_a_segment_goes_on_from_the_one_before(core: Core, tmp_path: Path) -> None:
+    """SCAIL holds its first frames to those before: the first of four latents is not drawn anew."""
+    values, _ = CASES["scail2-replace"]
+    batch = _batch(tmp_path, "scail2-replace", values, "first")
+    first = core.film(batch).frames.astype(int)
+    files = {"character": INPUTS / "character.png", "motion": INPUTS / "motion.mp4", "before": tmp_path / "clip.mp4"}
+    going_on: dict[str, Value] = {**values, "before_tail": 4, "motion_start": 4}
+    second = core.film(written(tmp_path, "scail2-replace", going_on, files, "second")).frames.astype(int)
+
+    assert np.abs(first - second).mean() > 1

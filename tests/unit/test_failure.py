@@ -38,6 +38,7 @@ def test_recorded_refusals_are_read() -> None:
 
     assert len(failures) > 5
     assert all(failure.message and "None" not in failure.message.split(":")[0] for failure in failures)
+    assert any(one.message.startswith("NoSuchNode: Node 'Uni3C on SCAIL' not found") for one in failures)
     missing = [failure for failure in failures if failure.kind is FailureClass.MISSING_MODEL]
     assert missing
     assert all("not in" in failure.message for failure in missing)

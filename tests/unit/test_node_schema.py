@@ -27,9 +27,10 @@ def schemas() -> Schemas:
     return merge(load("core-0.27.json"), load("native-0.38.json"))
 
 
-REFUSALS = [
+PROMPTS = [
     exchange for exchange in read("06-invalid-prompt")["exchanges"] if "prompt" in exchange["request"].get("json", ())
 ]
+REFUSALS = [exchange for exchange in PROMPTS if exchange["response"]["status"] != 500]
 
 
 @pytest.mark.parametrize("exchange", REFUSALS, ids=lambda exchange: str(exchange["t_ms"]))
@@ -46,6 +47,13 @@ def test_a_prompt_gets_the_recorded_answer(schemas: Schemas, exchange: Any) -> N
         told = answer.body
     # JSON, as a client sees it: our values may hold tuples.
     assert differences(scrubbed(recorded["body"]), scrubbed(json.loads(json.dumps(told)))) == []
+
+
+def test_what_the_server_stumbles_over_is_no_answer(schemas: Schemas) -> None:
+    """A node that is no object ends in an exception, as it does there: HTTP 500, without a reason."""
+    (stumbled,) = [exchange for exchange in PROMPTS if exchange not in REFUSALS]
+    with pytest.raises(AttributeError):
+        check(stumbled["request"]["json"]["prompt"], schemas, OPTIONS)
 
 
 def image(**values: Any) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """What `POST /prompt` answers to a prompt, word for word as ComfyUI does.
 
-The rules, their order and their texts are those seen in answers of a real server (0.8.0): numeric text is converted,
-unknown inputs are ignored, one good output beside bad ones is accepted, a fault is told at the node that has it while
-the nodes behind it only count as bad. File lists come from outside: what a folder holds is known only on the worker.
+The rules, their order and their texts are those seen in answers of real servers (0.8.0; where it differs, 0.27.0):
+numeric text is converted, unknown inputs are ignored, one good output beside bad ones is accepted, a fault is told at
+the node that has it while the nodes behind it only count as bad. File lists come from outside: what a folder holds is
+known only on the worker.
 """
 
 from collections.abc import Mapping, Sequence
@@ -55,18 +56,23 @@ class _Verdict:
 def check(prompt: Mapping[str, Any], schemas: Schemas, options: Mapping[str, Sequence[str]]) -> Accepted | Refusal:
     """ComfyUI's answer to `prompt`.
 
+    A node that is no object ends in an exception; the server answers it with HTTP 500.
+
     `options` maps a folder key (`diffusion_models`, …; `input`, `output`, `temp` for those directories, files in
     subfolders included) to its files; inputs that list a folder absent from it are not judged.
     """
     outputs: list[str] = []
     for node_id, node in prompt.items():
-        if not isinstance(node, dict) or "class_type" not in node:
-            message = "Cannot execute because a node is missing the class_type property."
-            return _refused("invalid_prompt", message, f"Node ID '#{node_id}'")
+        if "class_type" not in node:
+            name = node.get("_meta", {}).get("title")
+            message = f"Node '{name or f'ID #{node_id}'}' has no class_type."
+            message += " The workflow may be corrupted or a custom node is missing."
+            return _unknown(node_id, None, name, message)
         schema = schemas.get(node["class_type"])
         if schema is None:
-            message = f"Cannot execute because node {node['class_type']} does not exist."
-            return _refused("invalid_prompt", message, f"Node ID '#{node_id}'")
+            name = node.get("_meta", {}).get("title", node["class_type"])
+            message = f"Node '{name}' not found. The custom node may not be installed."
+            return _unknown(node_id, node["class_type"], name, message)
         if schema.is_output:
             outputs.append(node_id)
     if not outputs:
@@ -104,6 +110,12 @@ def _refused(kind: str, message: str, details: str = "", node_errors: dict[str, 
     return Refusal({"error": error, "node_errors": node_errors or {}})
 
 
+def _unknown(node_id: str, class_type: str | None, name: str | None, message: str) -> Refusal:
+    refusal = _refused("missing_node_type", message, f"Node ID '#{node_id}'")
+    refusal.body["error"]["extra_info"] = {"node_id": node_id, "class_type": class_type, "node_title": name}
+    return refusal
+
+
 def _error(kind: str, message: str, details: str, item: Input, **extra: Any) -> dict[str, Any]:
     info = {"input_name": item.name, "input_config": [item.recorded, dict(item.config)], **extra}
     return {"type": kind, "message": message, "details": details, "extra_info": info}
@@ -117,14 +129,14 @@ class _Judge:
         self.verdicts: dict[str, _Verdict] = {}
         self._schemas = schemas
         self._options = options
-        self._open: set[str] = set()
+        self._open: list[str] = []
 
     def judged(self, node_id: str) -> _Verdict:
         if node_id in self.verdicts:
             return self.verdicts[node_id]
-        if node_id in self._open:  # a cycle: the real server ends in a recursion error that leaves no trace
-            return _Verdict(good=False, errors=[])
-        self._open.add(node_id)
+        if node_id in self._open:
+            return self._in_a_circle(node_id)
+        self._open.append(node_id)
         try:
             verdict = self._node(node_id)
         except _InnerFault as fault:
@@ -132,9 +144,19 @@ class _Judge:
             message = "Exception when validating node"
             error = {"type": "exception_during_validation", "message": message, "details": str(fault)}
             verdict = _Verdict(good=False, errors=[{**error, "extra_info": info}])
-        self._open.discard(node_id)
+        self._open.remove(node_id)
         self.verdicts[node_id] = verdict
         return verdict
+
+    def _in_a_circle(self, node_id: str) -> _Verdict:
+        way = [*self._open[self._open.index(node_id) :], node_id]
+        nodes = list(dict.fromkeys(way))
+        details = " -> ".join(f"{one} ({self.prompt[one]['class_type']})" for one in way)
+        for one in nodes:
+            error = {"type": "dependency_cycle", "message": "Dependency cycle detected", "details": details}
+            info = {"node_id": one, "cycle_nodes": nodes}
+            self.verdicts[one] = _Verdict(good=False, errors=[{**error, "extra_info": info}])
+        return self.verdicts[node_id]
 
     def _node(self, node_id: str) -> _Verdict:
         node = self.prompt[node_id]
@@ -156,7 +178,8 @@ class _Judge:
             else:
                 errors += self._value(item, values)
         errors += self._custom(schema, values)
-        return _Verdict(good and not errors, errors)
+        circle = self.verdicts.get(node_id, _Verdict(good=True, errors=[]))
+        return _Verdict(circle.good and good and not errors, circle.errors + errors)
 
     def _link(self, item: Input, link: list[Any]) -> tuple[list[dict[str, Any]], bool]:
         if len(link) != 2:
@@ -180,7 +203,7 @@ class _Judge:
             ], True
         if source in self.verdicts or source in self._open:
             return [], self.judged(source).good
-        self._open.add(source)
+        self._open.append(source)
         try:
             verdict = self._node(source)
         except _InnerFault as fault:
@@ -188,7 +211,7 @@ class _Judge:
             message = "Exception when validating inner node"
             error = _error("exception_during_inner_validation", message, str(fault), item, **extra, linked_node=link)
             verdict = _Verdict(good=False, errors=[error])
-        self._open.discard(source)
+        self._open.remove(source)
         self.verdicts[source] = verdict
         return [], verdict.good
 
@@ -219,9 +242,10 @@ class _Judge:
         chosen = value if item.config.get("multiselect") and isinstance(value, list) else [value]
         if choices is None or all(choice in choices for choice in chosen):
             return []
+        named = ", ".join(repr(choice) for choice in chosen if choice not in choices)
         long = len(choices) > LONG_LIST
         shown = f"(list of length {len(choices)})" if long else str(list(choices))
-        error = _error("value_not_in_list", "Value not in list", f"{item.name}: '{value}' not in {shown}", item)
+        error = _error("value_not_in_list", "Value not in list", f"{item.name}: {named} not in {shown}", item)
         config = None
         if not long:
             old_style = isinstance(item.recorded, list)
@@ -237,8 +261,10 @@ class _Judge:
         errors = []
         for item in schema.inputs:
             value = values.get(item.name)
-            if item.files is None or item.files.complaint is None or not isinstance(value, str):
+            if item.files is None or item.files.complaint is None or item.name not in values or is_link(value):
                 continue
+            if not isinstance(value, str):  # the node's own check takes it for a name
+                raise _InnerFault("AttributeError", f"'{type(value).__name__}' object has no attribute 'endswith'")
             folder, name = annotated(value, item.files.folder)
             if folder in self._options and name not in self._options[folder]:
                 details = f"{item.name} - {item.files.complaint}{value}"

@@ -67,11 +67,11 @@ def parse(document: Mapping[str, Any], name: str = "object_info") -> dict[str, N
 
 def model_files(schemas: Schemas) -> dict[str, list[str]]:
     """Folder key → the files that a server listed for it, without its inputs: a job brings its own."""
-    found: dict[str, list[str]] = {}
+    found: dict[str, dict[str, None]] = {}
     for item in (item for schema in schemas.values() for item in schema.inputs):
         if item.files is not None and item.files.media is None:
-            found.setdefault(item.files.folder, []).extend(str(option) for option in item.options or ())
-    return found
+            found.setdefault(item.files.folder, {}).update((str(option), None) for option in item.options or ())
+    return {folder: list(names) for folder, names in found.items()}
 
 
 def merge(*several: Schemas) -> dict[str, NodeSchema]:
