@@ -5,7 +5,6 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,7 @@ import pytest
 from tests.doubles import studio
 from tests.doubles.chain import CHAIN, plan
 from tests.doubles.s3_server import S3Server
-from tests.doubles.standin_process import StandinProcess
-from tests.doubles.studio import Heard, Lent, run, workers
+from tests.doubles.studio import Heard, Lent, run
 from videogen.errors import Interrupted
 from videogen.failure import FailureClass
 from videogen.ledger import Ledger
@@ -26,25 +24,6 @@ from videogen.store import Store
 from videogen.submission import HERE, Plan
 
 pytestmark = pytest.mark.timeout(60)
-
-
-@pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[StandinProcess]]:
-    """Two stand-ins for all tests that leave them alive."""
-    with workers(tmp_path_factory.mktemp("workers"), 2) as two:
-        yield two
-
-
-@pytest.fixture
-def two(both: list[StandinProcess]) -> list[Lent]:
-    """Both of them, as new."""
-    return [Lent.of(process) for process in both]
-
-
-@pytest.fixture
-def one(two: list[Lent]) -> Lent:
-    """The first of them."""
-    return two[0]
 
 
 def _record(store: Store, job: str) -> Any:

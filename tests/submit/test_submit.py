@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,25 +25,6 @@ from videogen.runner import Waits
 from videogen.submit import NEARLY_DONE
 
 pytestmark = pytest.mark.timeout(60)
-
-
-@pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[StandinProcess]]:
-    """Two stand-ins for all tests that leave them alive."""
-    with workers(tmp_path_factory.mktemp("workers"), 2) as two:
-        yield two
-
-
-@pytest.fixture
-def two(both: list[StandinProcess]) -> list[Lent]:
-    """Both of them, as new."""
-    return [Lent.of(process) for process in both]
-
-
-@pytest.fixture
-def one(two: list[Lent]) -> Lent:
-    """The first of them."""
-    return two[0]
 
 
 def _prompts(*stands: StandinProcess) -> int:
