@@ -154,10 +154,19 @@ def axes(
 
 
 def check(
-    batch: Batch, document: Document, workflow: Workflow, phase: Phase, character: Character | None = None
+    batch: Batch,
+    document: Document,
+    workflow: Workflow,
+    phase: Phase,
+    character: Character | None = None,
+    *,
+    complete: bool = True,
 ) -> None:
-    """Raises `InputError` with everything in the batch that its workflow or phase does not allow."""
-    found = list(dict.fromkeys(_faults(batch, document, workflow, phase, character)))
+    """Raises `InputError` with everything in the batch that its workflow or phase does not allow.
+
+    Not `complete`: its character cannot be read, so that nobody knows what is missing.
+    """
+    found = list(dict.fromkeys(_faults(batch, document, workflow, phase, character, complete)))
     if found:
         raise InputError(found)
 
@@ -276,7 +285,7 @@ def _job(
 
 
 def _faults(
-    batch: Batch, document: Document, workflow: Workflow, phase: Phase, character: Character | None
+    batch: Batch, document: Document, workflow: Workflow, phase: Phase, character: Character | None, complete: bool
 ) -> Iterator[Fault]:
     wanted = math.prod(len(values) for values in axes(batch, workflow, phase, character).values())
     if wanted > MOST_JOBS:
@@ -304,7 +313,7 @@ def _faults(
             )
     rule = workflow.definition.segments
     preset = {*batch.fixed, *batch.matrix, *(character.values_for(workflow) if character else ())}
-    for parameter in workflow.definition.parameters:
+    for parameter in workflow.definition.parameters if complete else ():
         optional = rule is not None and parameter.name == rule.previous
         if parameter.name not in preset and not optional and parameter.default_for(phase.phase) is None:
             yield document.fault(("fixed",), f"`{parameter.name}` is required: {parameter.about}")

@@ -160,7 +160,8 @@ def _check(read: _Read, workflow: Workflow, folder: Path) -> None:
     """Holds what the batch and its character say against the workflow, and looks at the files that they name."""
     read.faults += _of_preset(read.preset, workflow)
     try:
-        batch.check(read.batch, read.document, workflow, read.limits, read.character)
+        complete = read.batch.character is None or read.character is not None
+        batch.check(read.batch, read.document, workflow, read.limits, read.character, complete=complete)
     except InputError as error:
         read.faults += error.faults
     kinds: dict[tuple[str, str], str | None] = {}
