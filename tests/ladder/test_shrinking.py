@@ -172,7 +172,7 @@ def test_a_larger_gpu_that_failed_already_is_no_way_out(tmp_path: Path) -> None:
 
         small = cut("w1")
         assert small is not None
-        assert (small.next, small.avoid) == ("a larger GPU", {"w1"})
+        assert (small.next, small.avoid) == ("a larger GPU", frozenset({"w1"}))
         assert [cut("w2"), cut("w1")] == [None, None]
 
 
