@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from videogen.batch import Job
 from videogen.boundary import Ask, holds, observed
 from videogen.boundary_store import BoundaryStore
+from videogen.clips import clips
 from videogen.dispatch import Action, Decision
 from videogen.graph import Graph
 from videogen.ladder import Step, ask_of, first, hint, larger, steps
@@ -50,7 +51,8 @@ class Shrinking:
         self._plan, self._boundary, self._tokens = plan, boundary, tokens
         self._workers = {worker.name: worker for worker in workers}
         self._jobs = {job.id: job for job in plan.jobs}
-        self._works = works(plan.jobs)
+        self._clips = clips(plan.jobs, plan.files)
+        self._works = works(plan.jobs, self._clips)
 
     def begin(self, job: Job, gpu: str, software: str) -> Begun:
         """`job`, its inputs in place, on the first rung on which that GPU's memory is not known to end.
@@ -60,7 +62,7 @@ class Shrinking:
         ask, asked = self._ask(job.id), self._jobs[job.id]
         step = first(ask, gpu, self._ladder(job.id), self._boundary.known(gpu, ask.workflow), software)
         drawn = step.on(asked, self._plan.workflow.doing(asked.step))
-        asks = work(Graph(drawn.prompt), fed(asked, self._works))
+        asks = work(Graph(drawn.prompt), {**self._clips, **fed(asked, self._works)})
         return Begun(self._on(step, job), step.rung, step.why, asks.document())
 
     def asked(self, job_id: str) -> str:

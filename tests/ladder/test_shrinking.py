@@ -25,8 +25,10 @@ from videogen.ledger import Ledger
 from videogen.ledger_rows import AttemptRow, JobState
 from videogen.media import probe
 from videogen.planner.work import Work
+from videogen.prepare import prepare
 from videogen.secret import Secret
 from videogen.shrinking import Cut, Shrinking
+from videogen.submission import Plan
 from videogen.worker_peak import gpu_peak
 from videogen.worker_sample import GpuSample, Sample
 
@@ -155,6 +157,24 @@ def test_a_job_that_no_gpu_holds_fails_with_what_may_help(tmp_path: Path, s3: S3
     assert (result.failed, result.jobs[0].state) == (1, JobState.FAILED)
     assert [one.rung for one in attempts(tmp_path)] == ["", "fp8", "smaller"]
     assert heard.failures[-1][1].reason == "nothing is left to cut on A100-80GB: a larger GPU: H200-141GB"
+
+
+def test_a_video_of_the_batchs_own_counts_with_its_frames(tmp_path: Path) -> None:
+    """Memory that ended on a long video bars no short one: what was seen has the frames of the file."""
+    manifest = studio.manifest_of_dev()
+    found = prepare(studio.REPOSITORY / "batches" / "demo-enlarge.yaml", "a", manifest)
+    (job,) = found.jobs
+    what = Plan(found.batch.name, found.workflow, found.jobs, found.batch.limits, found.files, tmp_path)
+    frames = 2 * probe(found.files[job.inputs[0].sha256], "video").frames - 1  # interpolated
+    with Ledger.open(tmp_path / "ledger.sqlite") as ledger:
+        ledger.register(what.batch, what.jobs)
+        shrinking = Shrinking(what, BoundaryStore(ledger.file), studio.rows(["http://127.0.0.1:1"], ["L40S"]), {})
+        shrinking.ended(ledger.lease(what.batch, job.id, "w1", "L40S"), "", None, {"w1": "L40S"})
+
+        assert [one.frames for one in BoundaryStore(ledger.file).known()] == [frames]
+        begun = Work.of(shrinking.begin(job, "L40S", "").work).shape
+        assert begun is not None
+        assert begun.count == frames > 1
 
 
 def test_a_larger_gpu_that_failed_already_is_no_way_out(tmp_path: Path) -> None:

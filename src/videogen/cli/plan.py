@@ -9,9 +9,10 @@ from typing import Annotated, Any, cast, get_args
 import typer
 from rich.table import Table
 
-from videogen import declared, history, job_forecast, media, prepare, project, stack_terms
+from videogen import declared, history, job_forecast, prepare, project, stack_terms
 from videogen.cli.manifest_options import ManifestFile, manifest_path, phase_name, stack_setting, stack_settings
 from videogen.cli.options import AsJson
+from videogen.clips import clips
 from videogen.console import Console, counted, duration, table
 from videogen.document import did_you_mean
 from videogen.errors import InputError
@@ -22,8 +23,6 @@ from videogen.lint import Offers
 from videogen.manifest import Manifest
 from videogen.planner.estimate import Seconds
 from videogen.planner.rental import Dollars, Terms, assumed_boot
-from videogen.planner.work import Clip, Frames
-from videogen.prepare import PreparedBatch
 from videogen.stack_terms import StackTerms
 
 _LESS = Decimal("0.9")
@@ -58,7 +57,7 @@ def plan(
     offers = Offers(f"Pulumi.{rents}.yaml", rented, rental(rented, here, declared.store_endpoint(rents)))
     prices = {offer.gpu: offer.dollars_per_hour for offer in rentable(rented.cloud, rented.gpus)}
     gpus = _gpus(gpu, prices, offers)
-    inputs = _inputs(prepared)
+    inputs = clips(prepared.jobs, prepared.files)
 
     def on(gpus: Iterable[Gpu], terms: Terms) -> list[Forecast]:
         return job_forecast.forecasts(prepared.jobs, prepared.workflow, gpus, sizes, terms, prices, known, inputs)
@@ -99,16 +98,6 @@ def rental(rented: StackTerms, models: Manifest, store_endpoint: str | None) -> 
     boot = Seconds(*(min(one, deadline) for one in (boot.likely, boot.low, boot.high)))
     egress = store_price(rented.cloud, store_endpoint)
     return Terms(max(1, rented.workers), rented.lease.idle, boot, basis, size, egress, kept)
-
-
-def _inputs(prepared: PreparedBatch) -> dict[str, Clip]:
-    """The batch's own videos by their names on a worker."""
-    found: dict[str, Clip] = {}
-    for file in dict.fromkeys(file for job in prepared.jobs for file in job.inputs):
-        if file.name.endswith((".mp4", ".webm", ".mkv", ".mov")):
-            seen = media.probe(prepared.files[file.sha256], "video")
-            found[file.name] = Clip(Frames(seen.width, seen.height, seen.frames), seen.fps or 16)
-    return found
 
 
 def _summary(found: list[Forecast]) -> Table:
