@@ -22,7 +22,7 @@ demo: setup ## Rent, sync, render, check, destroy: the whole product on this mac
 	@tools/demo.sh
 
 test: setup check ## Everything that CI proves, in TESTERS=3 processes: most tests wait for programs.
-	@python -m pytest -n $(TESTERS) --dist loadgroup $(PYTEST_ARGS)
+	@python -m pytest -n $(TESTERS) $(PYTEST_ARGS)
 
 test-comfyui: .venv/.ready ## Every workflow on a real ComfyUI of yours, COMFYUI_DIR=…, with tiny weights, on the CPU.
 	@: "$${COMFYUI_DIR:?names a checkout of ComfyUI}"

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from tests.doubles.s3_server import S3Server
 
@@ -14,12 +16,18 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+class ByFile(LoadScopeScheduling):
     """Several processes (`-n`) share the files out; all that needs the one Docker engine stays together."""
-    for item in items:
-        path = item.path.relative_to(Path(__file__).parent)
-        group = "engine" if path.parts[0] == "image" or path.name == "test_engine.py" else str(path)
-        item.add_marker(pytest.mark.xdist_group(group))
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = Path(nodeid.partition("::")[0])
+        return "engine" if path.parts[:2] == ("tests", "image") or path.name == "test_engine.py" else str(path)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
+    """Tests of one file build on each other. `--dist loadgroup` of pytest-xdist 3.8 is deaf with pytest 9.2."""
+    return ByFile(config, log)
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ def test_a_life(lasting: RunpodLasting, fake: FakeRunpod) -> None:
 @pytest.mark.parametrize("fault", ["drop", "refuse"])
 def test_a_create_without_an_answer_is_found(lasting: RunpodLasting, fake: FakeRunpod, fault: str) -> None:
     """No answer, or a 500, though the volume was made: it is the one that is handed out, and the only one."""
-    fake.fault(fault, on="volumes", done=True, times=1)  # type: ignore[arg-type]
+    fake.fault(fault, on="volumes", done=True, times=1)
     made = lasting.make(VOLUME, WANTED)
 
     assert [made["id"]] == [volume.id for volume in fake.account.living_volumes()]

@@ -88,7 +88,7 @@ def rented(phase: RentedPhase) -> list[str]:
 def test_an_up_that_cannot_rent(phase: RentedPhase, name: str) -> None:
     """It fails with words that say why, and nothing costs afterwards."""
     phase.runpod.account.provisioning = timedelta(seconds=1.2)  # so that one that goes at once has still cost something
-    phase.runpod.fault(FATAL[name].kind, **FATAL[name].scope)  # type: ignore[arg-type]  # one of the kinds
+    phase.runpod.fault(FATAL[name].kind, **FATAL[name].scope)
     done = phase.phase()
 
     assert done.returncode != 0
@@ -99,7 +99,7 @@ def test_an_up_that_cannot_rent(phase: RentedPhase, name: str) -> None:
 @pytest.mark.parametrize("name", HARMLESS)
 def test_an_up_that_rents_all_the_same(phase: RentedPhase, name: str) -> None:
     """One machine, never two."""
-    phase.runpod.fault(HARMLESS[name].kind, **HARMLESS[name].scope)  # type: ignore[arg-type]  # one of the kinds
+    phase.runpod.fault(HARMLESS[name].kind, **HARMLESS[name].scope)
     before = len(phase.runpod.bill().pods)
     done = phase.phase()
 
@@ -147,7 +147,7 @@ def test_an_end_that_goes_wrong(phase: RentedPhase, name: str) -> None:
     """`destroy` insists until RunPod knows the machine no more."""
     phase.runpod.fault("price-change", seconds=1, dollars="1.30")
     assert phase.phase().returncode == 0
-    phase.runpod.fault(AT_THE_END[name].kind, **AT_THE_END[name].scope)  # type: ignore[arg-type]  # one of the kinds
+    phase.runpod.fault(AT_THE_END[name].kind, **AT_THE_END[name].scope)
     done = phase.phase("destroy")
 
     assert done.returncode == 0, done.stdout

@@ -133,10 +133,11 @@ def _kill_plugin(engine: int) -> None:
 
 
 def _worker(checkout: Checkout, slot: str) -> Process:
-    """The living worker of a slot, which comes soon."""
+    """The living worker of a slot, which comes soon; it has its pid, so it outlives who starts it."""
 
     def found() -> list[Process]:
-        return [one for one in checkout.living("worker") if f"dev-{slot}-" in one.name]
+        workers = [one for one in checkout.living("worker") if f"dev-{slot}-" in one.name]
+        return [one for one in workers if (one.folder / "pid").exists() and (one.folder / "pid").read_text()]
 
     assert soon(found)
     return found()[0]

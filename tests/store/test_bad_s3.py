@@ -92,10 +92,13 @@ def test_replaced_silent_and_slow(s3: S3Server, ask: Ask) -> None:
 def test_thought(s3: S3Server, ask: Ask) -> None:
     """It thinks before a HEAD and a list, not before a GET."""
     with BadS3(s3, thought=0.5) as bad:
-        store, took = bad.store(), list[float]()
+        store, least = bad.store(), list[float]()
         for act in (lambda: store.head("models", "x"), lambda: list(store.list("models", "")), lambda: ask(bad)):
-            began = time.monotonic()
-            act()
-            took.append(time.monotonic() - began)
+            took = list[float]()
+            for _ in range(3):
+                began = time.monotonic()
+                act()
+                took.append(time.monotonic() - began)
+            least.append(min(took))
 
-    assert [seconds > 0.5 for seconds in took] == [True, True, False]
+    assert [seconds > 0.5 for seconds in least] == [True, True, False]

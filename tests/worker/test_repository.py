@@ -208,11 +208,13 @@ def server(tmp_path: Path) -> Iterator[tuple[str, Secret]]:
 
 
 @pytest.mark.skipif(not SSHD, reason="no sshd on this machine")
-def test_deploy_key(origin: Path, tmp_path: Path, server: tuple[str, Secret]) -> None:
+def test_deploy_key(origin: Path, tmp_path: Path, server: tuple[str, Secret], monkeypatch: pytest.MonkeyPatch) -> None:
     """A key opens a repository over ssh, its line ends written out or not; no file of it is left, and none of ~/.ssh."""
     address, key = server
     head = git(origin, "rev-parse", "main")
-    before = set(Path(tempfile.gettempdir()).glob("videogen-git-*"))
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     escaped = Secret(key.reveal().strip().replace("\n", "\\n"))
 
     assert out(tmp_path / "a", f"{address}{origin}", "main", key) == (head, "two")
@@ -220,7 +222,7 @@ def test_deploy_key(origin: Path, tmp_path: Path, server: tuple[str, Secret]) ->
     assert out(tmp_path / "b", f"{address}{origin}", "main", key, update=True) == (head, "two")
     with pytest.raises(ProcessError, match=r"git clone: (?s:.*)Permission denied"):
         out(tmp_path / "c", f"{address}{origin}", "main")
-    assert set(Path(tempfile.gettempdir()).glob("videogen-git-*")) == before
+    assert list(temporary.iterdir()) == []
     held = [path for path in (tmp_path / "a").rglob("*") if path.is_file() and b"PRIVATE KEY" in path.read_bytes()]
     assert held == []
     assert "127.0.0.1" in (tmp_path / "a" / "known hosts").read_text()

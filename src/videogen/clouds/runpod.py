@@ -58,7 +58,7 @@ class RunpodCloud:
         """Each GPU in each place; where a network volume is mounted, only in its place."""
         places: tuple[str | None, ...] = spec.places or (None,)
         if spec.network_volume_id:
-            home = self._volume(spec.network_volume_id).dataCenter
+            home = self._volume(spec.network_volume_id).data_center
             if spec.places and home not in spec.places:
                 raise CloudError(
                     f"network volume {spec.network_volume_id} is in {home}, not in {', '.join(spec.places)}",
@@ -126,7 +126,7 @@ class RunpodCloud:
             volume = parsed(NetworkVolume, item)
             if name := tag.untagged(self._owner, volume.name):
                 month = _month(volume.size)
-                found.append(Volume(name, NAME, volume.id, volume.size, volume.dataCenter, month))
+                found.append(Volume(name, NAME, volume.id, volume.size, volume.data_center, month))
         return tuple(found)
 
     def _volume(self, volume: str) -> NetworkVolume:

@@ -4,6 +4,7 @@ from decimal import Decimal
 from typing import TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
 
 from videogen.errors import CloudUnknown
 
@@ -11,7 +12,7 @@ from videogen.errors import CloudUnknown
 class Part(BaseModel):
     """Part of an answer."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel)
 
 
 class PodGpu(Part):
@@ -29,8 +30,8 @@ class Pod(Part):
     """PROVISIONING, STARTING, RUNNING, EXITED, ERROR, TERMINATED; words to come count as running, for they may bill."""
     cost: Decimal
     """Dollars an hour now: 0 where it exited, though its disk may bill on."""
-    createdAt: AwareDatetime  # noqa: N815 (RunPod's spelling)
-    dataCenterId: str | None = None  # noqa: N815
+    created_at: AwareDatetime
+    data_center_id: str | None = None
     gpu: PodGpu | None = None
     env: dict[str, str] | None = Field(None, repr=False)
     """With the worker's secrets."""
@@ -56,13 +57,13 @@ class GpuType(Part):
     secure: bool
     price: Price = Price()
     availability: str = "NONE"
-    dataCenters: tuple[Level, ...] = ()  # noqa: N815
+    data_centers: tuple[Level, ...] = ()
 
     def free(self, place: str | None) -> bool:
         """Whether the catalog has one in stock there."""
         if place is None:
             return self.availability != "NONE"
-        return any(one.id == place and one.availability != "NONE" for one in self.dataCenters)
+        return any(one.id == place and one.availability != "NONE" for one in self.data_centers)
 
 
 class NetworkVolume(Part):
@@ -71,7 +72,7 @@ class NetworkVolume(Part):
     id: str
     name: str
     size: int
-    dataCenter: str  # noqa: N815
+    data_center: str
 
 
 AnyPart = TypeVar("AnyPart", bound=Part)

@@ -43,13 +43,13 @@ class PodReader:
             phase=env.get(f"{PREFIX}PHASE", "") or getattr(before, "phase", ""),
             gpu=before.gpu if before else _our_gpu(pod),
             dollars_per_hour=pod.cost or _price(before),
-            started=pod.createdAt,
+            started=pod.created_at,
             state=_state(pod),
             url=url,
             agent=f"{url}/videogen",
             log=f"s3://{self.outputs}/{log_key(name, 0, 0).rpartition('/')[0]}/",
             id=pod.id,
-            place=pod.dataCenterId or "",
+            place=pod.data_center_id or "",
             lease_minutes=_minutes(env.get(f"{PREFIX}LEASE_MINUTES", "")),
         )
 

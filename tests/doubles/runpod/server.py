@@ -17,7 +17,7 @@ from tests.doubles.runpod.api import Api
 from tests.doubles.runpod.clock import Clock
 from tests.doubles.runpod.container_box import ContainerBox
 from tests.doubles.runpod.control import Control
-from tests.doubles.runpod.faults import Fault, Kind
+from tests.doubles.runpod.faults import Fault
 from tests.doubles.runpod.machines import Box, Machines
 from tests.doubles.runpod.pod import Pod, identifier
 from tests.doubles.runpod.process_box import ProcessBox, unable
@@ -127,8 +127,8 @@ class FakeRunpod:
 
     # what tests do
 
-    def fault(self, kind: Kind, **scope: Any) -> Fault:
-        """From now on it misbehaves so."""
+    def fault(self, kind: str, **scope: Any) -> Fault:
+        """From now on it misbehaves so; raises `ValidationError` for a word that is no kind of fault."""
         with self.account.lock:
             return self.faults.add(Fault.model_validate({"kind": kind, **scope}))
 

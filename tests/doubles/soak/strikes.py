@@ -19,12 +19,12 @@ H100, L40S = "NVIDIA H100 80GB HBM3", "NVIDIA L40S"
 
 def _fault(drill: Drill, kind: str, few: int, **scope: Any) -> None:
     """A fault of the cloud, at most so many times."""
-    drill.fake.fault(kind, times=drill.random.randint(1, few), **scope)  # type: ignore[arg-type]  # one of the kinds
+    drill.fake.fault(kind, times=drill.random.randint(1, few), **scope)
 
 
 def _soon(drill: Drill, kind: str, **more: Any) -> None:
     """What comes over the next pod or the one after it, some time after it runs."""
-    drill.fake.fault(kind, times=1, seconds=drill.random.uniform(1, 3000), **more)  # type: ignore[arg-type]
+    drill.fake.fault(kind, times=1, seconds=drill.random.uniform(1, 3000), **more)
 
 
 def _price_change(drill: Drill) -> None:
