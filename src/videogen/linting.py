@@ -96,7 +96,11 @@ def _workflow(name: str, rules: Rules, chosen: Mapping[str, str]) -> Iterator[Fi
         yield from lint.of_faults(error.faults)
         return
     phase = project.read_phase(rules.phase)
-    yield from lint.workflow_findings(name, drawn, defined, rules.recording.schemas, rules.models, phase, chosen)
+    newer = rules.recording.newer
+    for found in lint.workflow_findings(name, drawn, defined, rules.recording.schemas, rules.models, phase, chosen):
+        version = newer.get(str(found.value)) if found.message.startswith("no node class") else None
+        # A class that resembles it would be a false hint.
+        yield replace(found, hint=f"{version}, which the image pins, has it") if version else found
 
 
 def _file(path: Path) -> lint.File:

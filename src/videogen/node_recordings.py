@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
@@ -21,6 +21,8 @@ class Recording:
     """For people: `ComfyUI 0.38.1 (the image's pin), from core-0.27.json, native-0.38.json`."""
     options: Mapping[str, Sequence[str]] | None = None
     """Folder → model files that the server listed; nothing where no server was asked."""
+    newer: Mapping[str, str] = field(default_factory=dict)
+    """Node class that this server lacks → the version that the image pins, and that has it."""
 
 
 def recorded() -> Recording:
@@ -36,7 +38,9 @@ def recorded() -> Recording:
 def of_server(file: Path) -> Recording:
     """A server's `GET /object_info`, saved as it came; raises `InputError`."""
     schemas = node_schema.parse(_read(file), project.shown(file))
-    return Recording(schemas, f"the server of {project.shown(file)}", node_schema.model_files(schemas))
+    pinned = recorded()
+    newer = dict.fromkeys(pinned.schemas.keys() - schemas.keys(), pinned.about.split(" (")[0])
+    return Recording(schemas, f"the server of {project.shown(file)}", node_schema.model_files(schemas), newer)
 
 
 def _read(file: Path) -> dict[str, object]:

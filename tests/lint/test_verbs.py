@@ -200,6 +200,18 @@ def test_a_servers_own_classes_and_files_can_be_assumed(checkout: New) -> None:
     assert "other.safetensors" in one["allowed"]
 
 
+def test_an_older_server_is_called_older(checkout: New) -> None:
+    """A class that only the image's newer ComfyUI has is told as that, and not as a slip of a resembling one."""
+    desk = checkout()
+    recorded = project.root() / "images" / "comfyui" / "node_schemas" / "core-0.27.json"
+    code, found = desk.json("lint", "workflows/scail-uni3c-wan22", "--object-info", str(recorded))
+    told = {(one["node"], one["value"], one["hint"]) for one in found["linted"][0]["findings"]}
+
+    assert code == 2
+    hint = "ComfyUI 0.38.1, which the image pins, has it"
+    assert told == {(node, "WanUni3CControlnetApply", hint) for node in ("Uni3C on SCAIL", "Uni3C on Wan 2.2")}
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
