@@ -23,7 +23,7 @@ from videogen.failure import AttemptFailed, Failure, FailureClass
 from videogen.here import Stopped, done_here
 from videogen.ledger import Ledger
 from videogen.ledger_lock import exclusive
-from videogen.ledger_rows import AttemptRow, JobRow, JobState
+from videogen.ledger_rows import AttemptRow, AttemptState, JobRow, JobState
 from videogen.preflight import preflight
 from videogen.progress import Progress
 from videogen.recovery import Recovery
@@ -319,11 +319,15 @@ class _Run:
         raise Stopped
 
     async def _call_off(self, runner: Runner, attempt: AttemptRow) -> None:
-        """Ends what the user's stop ended; where the worker does not say so, the next run will ask it."""
+        """Ends what the user's stop ended; where the worker does not say so, the next run will ask it.
+
+        A prompt that the worker has not confirmed may still be on its way: that it is unknown there proves nothing.
+        """
         with contextlib.suppress(WorkerError):
             ended = await runner.end(attempt.prompt_id)
             entry = await runner.comfy.history(attempt.prompt_id)
-            if ended and (entry is None or not entry.succeeded):
+            confirmed = self._ledger.attempt(attempt.prompt_id).state is not AttemptState.LEASED
+            if ended and (not entry.succeeded if entry else confirmed):
                 failure = Failure(FailureClass.CANCELLED, "stopped by the user", {})
                 self._ledger.fail(attempt.prompt_id, failure, job_fails=False)
 

@@ -13,13 +13,15 @@ Mood = Literal["good", "silent", "cutting", "slow"]
 
 class BadLink:
     """Relays to a loopback port. `silent`: takes bytes, gives none; `cutting`: closes after `limit` bytes of an answer;
-    `slow`: gives `limit` bytes a second."""
+    `slow`: gives `limit` bytes a second. Of what begins with `held` it passes nothing on for `hold` seconds, then all of
+    it, also where the client has left meanwhile."""
 
     def __init__(self, target: int) -> None:
         self.port = port.free(["link"])["link"]
         self.mood: Mood = "good"
         self.limit = 1 << 20
         self.cuts = 0
+        self.held, self.hold = b"", 0.0
         self._target = target
         self._listener = socket.create_server(("127.0.0.1", self.port))
         self._listener.settimeout(0.1)
@@ -67,6 +69,8 @@ class BadLink:
                 break
             if not data:
                 break
+            if not answer and self.held and data.startswith(self.held):
+                time.sleep(self.hold)
             if answer and self.mood == "silent":
                 continue
             if answer and self.mood == "slow":

@@ -131,7 +131,11 @@ def test_a_failed_job_is_exit_1(desk: Desk) -> None:
 
 
 def test_ctrl_c_keeps_what_is_done_and_the_next_submit_goes_on(desk: Desk) -> None:
-    """Ctrl-C ends submit with code 3 and a hint; the next one renders what is missing, and nothing twice."""
+    """Ctrl-C ends submit with code 3 and a hint; the next one renders what is missing, and nothing twice.
+
+    A job in flight at Ctrl-C has 10 seconds left to end; one that cannot, on a busy machine, is interrupted, and only
+    such a one may be sent again: for each prompt beyond eight there is an interrupted one.
+    """
     walk = desk.folder / "walk.yaml"
     walk.write_text(walk.read_text().replace("[1, 2, 3, 4]", "[1, 2, 3, 4, 5, 6, 7, 8]"))
     for worker in desk.workers:
@@ -154,7 +158,9 @@ def test_ctrl_c_keeps_what_is_done_and_the_next_submit_goes_on(desk: Desk) -> No
     assert "Traceback" not in seen + rest
     assert code == 0
     assert json.loads(out)["done"] == 8
-    assert desk.renders() == 8
+    counts = [worker.stats() for worker in desk.workers]
+    assert sum(one["succeeded"] for one in counts) == 8
+    assert sum(one["prompts"] - one["interrupted"] for one in counts) == 8
 
 
 def test_status_shows_a_worker_that_its_stack_does_not_know(desk: Desk) -> None:

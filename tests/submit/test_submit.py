@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from tests.doubles import studio
+from tests.doubles.bad_link import BadLink
 from tests.doubles.s3_server import S3Server
-from tests.doubles.standin_process import StandinProcess
-from tests.doubles.studio import Heard, Lent, plan, run, workers
+from tests.doubles.standin_process import StandinProcess, ticks
+from tests.doubles.studio import QUICK, Heard, Lent, plan, run, workers
 from videogen.errors import InputError, Interrupted, VideogenError, WorkerLost
 from videogen.failure import FailureClass
 from videogen.ledger import Ledger
@@ -145,6 +146,22 @@ def test_a_stop_lets_a_prompt_that_is_nearly_done_run_on(tmp_path: Path, s3: S3S
     assert one.stats()["prompts"] == 1
     assert one.stats()["interrupted"] == 0
     assert next_run.words("resumed")
+
+
+def test_a_prompt_that_arrives_after_the_stop_is_rendered_once(tmp_path: Path, s3: S3Server, one: Lent) -> None:
+    """A stop while a prompt is on its way: the worker may still get it, so the next run asks before it sends."""
+    what, stop = plan(tmp_path, [1]), asyncio.Event()
+    heard = Heard(react=lambda word: stop.set() if word == "started" else None)
+    with BadLink(int(one.url.rpartition(":")[2])) as link:
+        link.held, link.hold = b"POST /prompt ", 3.0
+        with pytest.raises(Interrupted):
+            run(what, [f"http://127.0.0.1:{link.port}"], s3.store(), heard, waits=replace(QUICK, grace=1.0), stop=stop)
+        assert _prompts(one) == 0
+        for _ in ticks():
+            if _prompts(one):
+                break
+    assert run(what, [one.url], s3.store(), Heard()).done == 1
+    assert _prompts(one) == 1
 
 
 def test_a_prompt_that_hangs_in_silence_is_called_off(tmp_path: Path, s3: S3Server, one: Lent) -> None:
