@@ -19,13 +19,14 @@ class Embedding:
     def __init__(self, path: Path) -> None:
         try:
             import onnxruntime  # an optional package of 20 MB that nothing else needs
+            from onnxruntime.capi import onnxruntime_pybind11_state as its
         except ImportError:
             raise ToolMissing("the package onnxruntime is not installed", "pip install onnxruntime") from None
         if not path.is_file():
             raise InputError.of(str(path), "no such file")
         try:
             self._session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-        except Exception as error:  # noqa: BLE001 -- its errors have no base class of their own
+        except (its.Fail, its.InvalidGraph, its.InvalidProtobuf, its.NotImplemented, its.RuntimeException) as error:
             raise InputError.of(str(path), f"is no ONNX model: {str(error).splitlines()[0][:200]}") from None
         given = self._session.get_inputs()
         shape = given[0].shape
