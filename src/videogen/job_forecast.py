@@ -12,6 +12,7 @@ from typing import Literal
 from videogen.batch import Job
 from videogen.boundary import Observation as Seen
 from videogen.budget import Budget
+from videogen.dispatch import Waiting, waiting
 from videogen.gpu import Gpu
 from videogen.graph import Graph
 from videogen.ladder import AS_ASKED, Step, ask_of, first, steps
@@ -30,7 +31,7 @@ from videogen.planner.estimate import (
 )
 from videogen.planner.jobs import fed, works
 from videogen.planner.rental import Bill, Terms, bill
-from videogen.planner.schedule import Timed, wall_seconds
+from videogen.planner.schedule import Course, Timed, course
 from videogen.planner.work import Clip, Work, work
 from videogen.submission import HERE
 from videogen.workflow import Workflow
@@ -69,6 +70,8 @@ class Forecast:
     """All jobs one after the other."""
     wall: Seconds
     """Until the last job is done, on all workers, from the first one's start on."""
+    rented: Seconds
+    """Until no worker is needed any more: post steps that are left then are done when the workers are gone."""
     bill: Bill
     videos: int
     finished_seconds: float
@@ -83,6 +86,11 @@ class Forecast:
     def batch(self) -> Seconds:
         """From `pulumi up` to the last finished job."""
         return self.bill.boot + self.wall
+
+    @property
+    def paid(self) -> Seconds:
+        """From `pulumi up` to the end of the last job that needs a worker."""
+        return self.bill.boot + self.rented
 
     @property
     def possible(self) -> bool:
@@ -107,11 +115,11 @@ Within = Literal["yes", "perhaps", "no"]
 
 
 def within(found: Forecast, budget: Budget) -> Within:
-    """Whether the batch is done before the workers' paid time is over. The cap holds either way: it ends them."""
+    """Whether the workers are done with the batch in their paid time. The cap holds either way: it ends them."""
     most = budget.paid_minutes * 60
-    if not budget.pays_work or found.batch.likely > most:
+    if not budget.pays_work or found.paid.likely > most:
         return "no"
-    return "yes" if found.batch.high <= most else "perhaps"
+    return "yes" if found.paid.high <= most else "perhaps"
 
 
 @dataclass(frozen=True)
@@ -179,6 +187,7 @@ class _Gpu:
         self._workflow, self._sizes, self._known, self._inputs = workflow, sizes, known, inputs
         self.warm = stay((asked[job.id] for job in jobs if not job.post), gpu, sizes)
         self._seen: dict[tuple[str, str, Work], _Placed] = {}
+        self._cold: dict[tuple[str, str, Work], tuple[Part, ...]] = {}
 
     def placed(self, job: Job) -> _Placed:
         """The job where it would begin on this GPU."""
@@ -187,9 +196,14 @@ class _Gpu:
             self._seen[key] = self._place(job)
         return self._seen[key]
 
-    def loaded(self, job: Job) -> Estimate:
-        """The job as a worker's first one."""
-        return estimate(self._work(job, self._step(job, self.placed(job).rung)), self.gpu, self._sizes)
+    def cold(self, job: Job) -> tuple[Part, ...]:
+        """The job as a worker's first one, which has to load its models."""
+        key = job.workflow, job.step, self.asked[job.id]
+        if key not in self._cold:
+            found = self.placed(job)
+            loaded = estimate(self._work(job, self._step(job, found.rung)), self.gpu, self._sizes)
+            self._cold[key] = (loaded.parts[0], *found.found.parts[1:])
+        return self._cold[key]
 
     def here(self, job: Job) -> tuple[Part, ...]:
         """A post step."""
@@ -227,24 +241,19 @@ class _Gpu:
 
 def _forecast(on: _Gpu, terms: Terms, price: Decimal | None) -> Forecast:
     placed = {job.id: on.placed(job) for job in on.jobs if not job.post}
+    own = {job.id: on.here(job) if job.post else placed[job.id].found.parts for job in on.jobs}
+    cold = {job.id: on.cold(job) for job in on.jobs if on.warm and not job.post and on.asked[job.id].models}
+    likely, low, high = (_course(on.jobs, own, cold, terms.workers, which) for which in ("likely", "low", "high"))
     parts: dict[str, Line] = {}
-    times: dict[str, Seconds] = {}
-    first_ones = terms.workers
+    work = NONE
     for job in on.jobs:
         title = f"{job.step}: " if job.step else ""
-        if job.post:
-            own = on.here(job)
-        elif on.warm and first_ones and on.asked[job.id].models:
-            first_ones -= 1
-            own = (on.loaded(job).parts[0], *placed[job.id].found.parts[1:])
-        else:
-            own = placed[job.id].found.parts
-        for part in own:
+        for part in cold[job.id] if job.id in likely.loading else own[job.id]:
             name = title + part.title
             line = parts.get(name, Line(name, part.why, 0, NONE))
             parts[name] = replace(line, times=line.times + 1, seconds=line.seconds + part.seconds)
-        times[job.id] = total(own)
-    wall = Seconds(*(_wall(on.jobs, times, terms.workers, which) for which in ("likely", "low", "high")))
+            work += part.seconds
+    rented = Seconds(likely.rented, low.rented, high.rented)
     finished = [clip.seconds for job in on.jobs if job.final and (clip := on.asked[job.id].clip)]
     found = [one.found for one in placed.values()]
     cuts = [one.cut for one in placed.values() if one.found.fit == "too large"]
@@ -256,9 +265,10 @@ def _forecast(on: _Gpu, terms: Terms, price: Decimal | None) -> Forecast:
         max((one.host_gib for one in found), default=0),
         _basis(found),
         tuple(parts.values()),
-        sum(times.values(), NONE),
-        wall,
-        bill(terms, price or Decimal(0), wall),
+        work,
+        Seconds(likely.whole, low.whole, high.whole),
+        rented,
+        bill(terms, price or Decimal(0), rented),
         sum(job.final for job in on.jobs),
         sum(finished),
         tuple(dict.fromkeys(one.rung for one in placed.values() if one.rung)),
@@ -267,12 +277,22 @@ def _forecast(on: _Gpu, terms: Terms, price: Decimal | None) -> Forecast:
     )
 
 
-def _wall(jobs: Sequence[Job], times: Mapping[str, Seconds], workers: int, which: str) -> float:
-    timed = [
-        Timed(job.id, getattr(times[job.id], which), tuple(need.job for need in job.needs), bool(job.post))
-        for job in jobs
-    ]
-    return wall_seconds(timed, workers)
+def _course(
+    jobs: Sequence[Job],
+    own: Mapping[str, tuple[Part, ...]],
+    cold: Mapping[str, tuple[Part, ...]],
+    workers: int,
+    which: Literal["likely", "low", "high"],
+) -> Course:
+    def seconds(parts: tuple[Part, ...]) -> float:
+        found: float = getattr(total(parts), which)
+        return found
+
+    def timed(job: str, waits: Waiting) -> Timed:
+        mine = seconds(own[job])
+        return Timed(waits, mine, seconds(cold[job]) - mine if job in cold else 0.0)
+
+    return course([timed(job, waits) for job, waits in waiting(jobs, ()).items()], workers)
 
 
 def _basis(found: Sequence[Estimate]) -> str:

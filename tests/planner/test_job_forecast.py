@@ -21,7 +21,7 @@ from videogen.boundary import Ask, observed
 from videogen.boundary_store import BoundaryStore
 from videogen.budget import Budget
 from videogen.gpu import Gpu
-from videogen.job_forecast import Forecast, Known, best, forecasts
+from videogen.job_forecast import Forecast, Known, best, forecasts, within
 from videogen.lease import LeaseTerms
 from videogen.ledger import Ledger
 from videogen.money import Cap
@@ -98,6 +98,19 @@ def test_workers_share_a_batch_and_wait_for_its_end(short: list[Job]) -> None:
     assert loading.times == 4
     assert loading.seconds.likely == pytest.approx(4 * 3 + 28e9 / 2**30 * 0.22)
     assert one.batch.likely == one.wall.likely + 300
+
+
+def test_the_bill_ends_before_the_last_post_step(production: PreparedBatch) -> None:
+    """Stitching waits until the machines are gone: it takes time, and neither money nor minutes of the lease."""
+    found = forecasts(production.jobs, production.workflow, ["H200-141GB"], SIZES, TERMS, PRICES)[0]
+    stitch = next(line.seconds for line in found.parts if line.title == "stitch: stitch")
+    rent = Decimal(300 + found.rented.likely + 60) * PRICES["H200-141GB"] / 3600
+    lease = LeaseTerms(total=(found.paid.high + 1) / 60, idle=20, boot=15)
+    budget = Budget(Cap(run=Decimal(100), month=Decimal(999)), 1, Decimal("5.10"), lease, Decimal(9))
+
+    assert found.wall.likely == pytest.approx(found.rented.likely + stitch.likely)
+    assert found.bill.dollars.likely == pytest.approx(rent + found.bill.traffic.likely, abs=Decimal("0.01"))
+    assert (found.batch.high > budget.paid_minutes * 60, within(found, budget)) == (True, "yes")
 
 
 def test_the_bill_has_boot_idle_time_and_traffic() -> None:

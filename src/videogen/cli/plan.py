@@ -67,6 +67,8 @@ def plan(
     cheapest, _ = job_forecast.best(found)
     alone = on([cheapest.gpu], replace(terms, workers=1))[0] if cheapest and terms.workers > 1 else None
     console.data(_document(found, alone, offers, rents, wanted), _summary(found))
+    if seeds := prepared.seeds_said(wanted):
+        console.say(seeds)
     _say(console, found, alone, offers)
     if parts and not as_json:
         for one in found:
@@ -122,7 +124,7 @@ def _summary(found: list[Forecast]) -> Table:
             f"{dollars.low:.2f} – {dollars.high:.2f}" if priced else "–",
             "–" if each is None else f"{each:.2f}",
             "–" if second is None else f"{second:.3f}",
-            f"{one.fit} ({one.memory_gib:.0f} GiB)",
+            f"{one.fit} ({max(1, one.memory_gib):.0f} GiB)",
             one.basis,
             ", ".join(marks),
         )
@@ -134,7 +136,8 @@ def _sum(one: Forecast, terms: Terms) -> Table:
     for line in one.parts:
         shown.add_row(line.title, str(line.times), *_range(line.seconds), line.why)
     shown.add_row("all jobs", "", *_range(one.work), "one after the other")
-    shown.add_row("workers", str(terms.workers), *_range(one.wall), "side by side, until the last job is done")
+    shown.add_row("workers", str(terms.workers), *_range(one.rented), "side by side, until none is needed")
+    shown.add_row("batch", "", *_range(one.wall), "until the last job is done, post steps included")
     shown.add_row("boot", "", *_range(one.bill.boot), terms.boot_basis)
     shown.add_row("end", "", *_range(one.bill.tail), "until the workers are gone; at most their idle time")
     traffic = one.bill.traffic
@@ -200,7 +203,7 @@ def _money(console: Console, found: list[Forecast], offers: Offers) -> None:
         if fits == "yes":
             continue
         word = "may not be" if fits == "perhaps" else "is not"
-        figures = f"about {duration(one.batch.likely)}, at worst {duration(one.batch.high)}"
+        figures = f"about {duration(one.paid.likely)}, at worst {duration(one.paid.high)}"
         sums = (
             f"${dollars.likely:.2f}, at worst ${dollars.high:.2f}" if one.dollars_per_hour is not None else "no price"
         )
@@ -234,6 +237,7 @@ def _document(found: list[Forecast], alone: Forecast | None, offers: Offers, ren
                 "finished_seconds": one.finished_seconds,
                 "jobs_seconds": _three(one.work),
                 "batch_seconds": _three(one.batch),
+                "paid_seconds": _three(one.paid),
                 "dollars": _money_of(one.bill.dollars) if one.dollars_per_hour is not None else None,
                 "done_in_paid_time": job_forecast.within(one, budget),
                 "dollars_a_video": one.dollars_a_video,

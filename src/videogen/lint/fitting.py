@@ -76,7 +76,7 @@ def _money(cheapest: Forecast, offers: Offers, address: str) -> Iterator[Finding
     fits = within(cheapest, budget)
     if fits == "yes":
         return
-    took, dollars = cheapest.batch, cheapest.bill.dollars
+    took, dollars = cheapest.paid, cheapest.bill.dollars
     likely = f"about {took.likely / 60:.0f} minutes and ${dollars.likely:.2f}"
     message = (
         f"on {cheapest.gpu}, the cheapest, it takes {likely}, at worst {took.high / 60:.0f} and ${dollars.high:.2f}"

@@ -53,7 +53,7 @@ class Bill:
 
     boot: Seconds
     tail: Seconds
-    """After the last job, a worker."""
+    """After the last job of the workers, each of them."""
     traffic: Dollars
     dollars: Dollars
     """Workers and traffic."""
@@ -66,13 +66,13 @@ def assumed_boot(model_bytes: int, *, kept: bool) -> tuple[Seconds, str]:
     return BOOT_SECONDS + fetch, f"assumed: machine and image {BOOT_SECONDS.likely / 60:g} min, {said}"
 
 
-def bill(terms: Terms, dollars_per_hour: Decimal, wall: Seconds) -> Bill:
-    """What workers at that price cost for so long a batch: all of them live until the last job is done."""
+def bill(terms: Terms, dollars_per_hour: Decimal, rented: Seconds) -> Bill:
+    """What workers at that price cost that are needed for so long: all of them live until the last one is done."""
     tail = Seconds(TAIL_SECONDS, 0, max(TAIL_SECONDS, terms.idle_minutes * 60))
     egress = terms.most_traffic
     often = Decimal(0) if terms.kept else egress
     traffic = Dollars(often, often, egress)
-    alive = terms.boot + wall + tail
+    alive = terms.boot + rented + tail
     rent = [cost(dollars_per_hour, terms.workers * one) for one in (alive.likely, alive.low, alive.high)]
     dollars = Dollars(rent[0] + traffic.likely, rent[1] + traffic.low, rent[2] + traffic.high)
     return Bill(terms.boot, tail, traffic, dollars)
