@@ -12,7 +12,7 @@ from pydantic import Field
 
 from videogen import chain
 from videogen.character import Character
-from videogen.document import Document, Schema, did_you_mean
+from videogen.document import NAME, Document, Schema, did_you_mean
 from videogen.errors import Fault, InputError
 from videogen.graph import Prompt
 from videogen.manifest import Manifest
@@ -44,7 +44,7 @@ class Batch(Schema):
     """What a batch file says. Paths in it are relative to the file."""
 
     version: Literal[1] = Field(alias="schema")
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+    name: Annotated[str, Field(pattern=NAME)]
     """Small letters, digits and hyphens: it is a folder's name, here and in the bucket."""
     workflow: str
     """A folder of workflows/."""
@@ -98,7 +98,7 @@ class Job:
     id: str
     """First 16 hex digits of the SHA-256 of graph, inputs and model hashes."""
     label: str
-    """What tells it from the batch's other jobs, for people: the values of the matrix, or the id."""
+    """What tells it from the batch's other jobs, for people: the values of the matrix, or the batch's name."""
     batch: str
     workflow: str
     parameters: dict[str, Value]
@@ -268,7 +268,7 @@ def _job(
     job_id = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
     return Job(
         job_id,
-        " · ".join(part for part in (group, piece.label) if part) or job_id,
+        " · ".join(part for part in (group, piece.label) if part) or batch.name,
         batch.name,
         workflow.name,
         dict(piece.values),
@@ -278,7 +278,7 @@ def _job(
         tuple(sorted(batch.leave_policy)),
         needs,
         piece.step,
-        group or (batch.name if piece.step else job_id),
+        group or batch.name,
         piece.post,
         piece.final,
     )

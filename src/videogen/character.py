@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from videogen.document import Schema
+from videogen.document import NAME, Schema
 from videogen.workflow import Value, Workflow
 
 
@@ -35,7 +35,7 @@ class Character(Schema):
     """What a character's file says."""
 
     version: Literal[1] = Field(alias="schema")
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+    name: Annotated[str, Field(pattern=NAME)]
     about: str = ""
     images: Annotated[dict[str, str], Field(min_length=1)]
     """Parameter of the workflows → the reference image that it takes."""

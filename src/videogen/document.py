@@ -5,6 +5,7 @@ The file's own path of keys is the address of a fault, so that a message reads a
 
 import difflib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
@@ -18,6 +19,9 @@ Path = tuple[str | int, ...]
 
 MOST_VALUES = 100_000
 """A file that a person wrote has fewer; a few lines of aliases can have billions."""
+
+NAME = r"^[a-z0-9][a-z0-9-]*$"
+"""Pattern of what names a file or a folder."""
 
 _MOST_ROUNDS = 3
 """Of taking out what is wrong: what is left may be wrong in another way."""
@@ -68,7 +72,8 @@ class Document:
             self._json = json.dumps(self.data, default=str)
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
-            raise InputError.of(f"{name}:{line}", f"is not YAML: {error.problem or error}") from error
+            hint = "spaces in place of the tab" if "'\\t'" in str(error.problem) else None
+            raise InputError.of(f"{name}:{line}", f"is not YAML: {error.problem or error}", hint) from error
         except yaml.reader.ReaderError as error:
             line = text[: error.position].count("\n") + 1
             raise InputError.of(f"{name}:{line}", f"is not YAML: a character is not allowed: {error.reason}") from error
@@ -196,6 +201,10 @@ def _fault(path: Path, detail: ErrorDetails, schema: type[BaseModel], document: 
             return document.fault(path, f"{given!r} is not one of the words allowed here", did_you_mean(given, words))
         case "value_error":
             return document.fault(path, str(detail["msg"]).removeprefix("Value error, "))
+        case "string_pattern_mismatch" if detail["ctx"]["pattern"] == NAME:
+            near = re.sub("[^a-z0-9]+", "-", str(given).lower()).strip("-")
+            message = f"should be small letters, digits and hyphens, got {_clip(given)}"
+            return document.fault(path, message, f"`{near}`" if near else None)
         case "too_short":
             return document.fault(path, f"needs at least {detail['ctx']['min_length']} item")
         case _:

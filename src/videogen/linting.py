@@ -40,6 +40,8 @@ class Linted:
     workflow: str = ""
     jobs: tuple[Job, ...] = ()
     """Of a batch without faults."""
+    seeds: str | None = None
+    """On seeds that the batch did not ask for, where they make several videos of one."""
 
     def count(self, severity: lint.Severity) -> int:
         """How many findings of that severity."""
@@ -67,12 +69,12 @@ def lint_batch(path: Path, rules: Rules) -> Linted:
     # What the workflow's own files have wrong is said already, and better.
     said = {one.address.split(":")[0] for one in findings if one.severity == "error"}
     findings += lint.of_faults(fault for fault in examined.faults if fault.address.split(":")[0] not in said)
-    jobs: tuple[Job, ...] = ()
+    jobs, seeds = tuple[Job, ...](), None
     if examined.prepared is not None:
-        jobs = examined.prepared.jobs
+        jobs, seeds = examined.prepared.jobs, examined.prepared.seeds_said(rules.phase)
         findings += _jobs(examined, examined.prepared, rules, findings)
     sound = all(one.severity != "error" for one in findings)
-    return Linted(shown, _distinct(findings), found.workflow, jobs if sound else ())
+    return Linted(shown, _distinct(findings), found.workflow, jobs if sound else (), seeds)
 
 
 def lint_draft(made: Draft, recording: Recording, models: Manifest) -> list[Finding]:

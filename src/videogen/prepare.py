@@ -33,6 +33,25 @@ class PreparedBatch:
     preset: "Preset | None" = None
     """What its character says."""
 
+    @property
+    def unasked_seeds(self) -> tuple[Value, ...]:
+        """Several seeds of the character or the phase, for a batch that names none: each makes a video of its own."""
+        if batch.SEED in {*self.batch.fixed, *self.batch.matrix}:
+            return ()
+        found = dict.fromkeys(job.parameters[batch.SEED] for job in self.jobs if batch.SEED in job.parameters)
+        return tuple(found) if len(found) > 1 else ()
+
+    def seeds_said(self, phase: PhaseName) -> str | None:
+        """A sentence on `unasked_seeds`, which multiply time and cost; nothing where there are none."""
+        seeds = self.unasked_seeds
+        if not seeds:
+            return None
+        whose = f"phase {phase}"
+        if self.preset is not None and self.preset.character.seeds:
+            whose = f"character {self.preset.character.name}"
+        listed = ", ".join(str(seed) for seed in seeds)
+        return f"the batch names no seed: {len(seeds)} of {whose} ({listed}), each makes a video of its own"
+
 
 @dataclass(frozen=True)
 class Examined:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, model_validator
 
-from videogen.document import Document, Schema, did_you_mean
+from videogen.document import NAME, Document, Schema, did_you_mean
 from videogen.errors import Fault, InputError
 from videogen.graph import Graph, link_of, missing_title
 from videogen.manifest import Manifest, Model, PhaseName, require
@@ -166,7 +166,7 @@ class Factor(Schema):
 class Rung(Schema):
     """One step of the shrink ladder: what is tried when memory ended."""
 
-    rung: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+    rung: Annotated[str, Field(pattern=NAME)]
     why: str
     values: Annotated[dict[str, Value | Factor], Field(alias="set")] = {}
     """Parameter → its value on this rung, or a factor on the one that the job asked for."""
@@ -208,7 +208,7 @@ class Definition(Schema):
     """What `workflow.yaml` says: of a graph beside it, or of a chain of other workflows."""
 
     version: Literal[1] = Field(alias="schema")
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+    name: Annotated[str, Field(pattern=NAME)]
     about: str
     parameters: tuple[Parameter, ...]
     models: tuple[ModelSlot, ...] = ()

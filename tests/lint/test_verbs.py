@@ -212,11 +212,27 @@ def test_an_older_server_is_called_older(checkout: New) -> None:
     assert told == {(node, "WanUni3CControlnetApply", hint) for node in ("Uni3C on SCAIL", "Uni3C on Wan 2.2")}
 
 
+def test_seeds_that_nobody_asked_for_are_told(checkout: New) -> None:
+    """They make several videos of one; a chain's video is one row, however many jobs it has."""
+    desk = checkout()
+    desk.change("batches/demo-long.yaml", "  seed: 7\n", "")
+    code, out, err = desk.videogen("lint", "batches/demo-long.yaml")
+    said = "the batch names no seed: 4 of phase a (1, 7, 42, 1001), each makes a video of its own"
+    assert code == 0
+    assert f"batches/demo-long.yaml: {said}" in err
+    assert [line.split(maxsplit=1)[1].strip() for line in out.splitlines()[1:]] == [
+        f"seed={seed} · draw ×4, stitch ×1" for seed in (1, 7, 42, 1001)
+    ]
+    assert said in desk.videogen("plan", "batches/demo-long.yaml", "--phase", "a")[2]
+    assert "names no seed" not in desk.videogen("lint", "batches/demo.yaml")[2]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (["lint"], "lint: what?"),
         (["lint", "nowhere.yaml"], "nowhere.yaml: no such file"),
+        (["lint", "batches"], "hint: each by its name: `videogen lint batches/*.yaml`"),
         (["lint", "batches/demo.yaml", "--object-info", "batches/demo.yaml"], "is not JSON"),
         (["workflow", "show", "wan22-i2w"], "did you mean `wan22-i2v`?"),
         (["workflow", "import", "nowhere.json"], "nowhere.json: no such file"),
@@ -240,7 +256,9 @@ def test_workflows_are_listed_and_shown(checkout: New) -> None:
     assert "switch_step" in [one["name"] for one in shown["parameters"]]
     code, out, _ = desk.videogen("workflow", "show", "wan22-i2v")
     assert code == 0
-    assert "models: wan2.2-i2v-high, wan2.2-i2v-low" in out
+    assert re.search(r"^models  wan2\.2-i2v-high, wan2\.2-i2v-low", out, re.MULTILINE)
+    assert re.search(r"^before  .*a chain sets it", out, re.MULTILINE)
+    assert re.search(r"^seed  .*0 … 2\^64 - 1 ", out, re.MULTILINE)
 
 
 def test_an_imported_graph_is_a_workflow_to_edit(checkout: New) -> None:

@@ -6,7 +6,7 @@ from typing import Literal
 import pytest
 from pydantic import Field
 
-from videogen.document import Document, Schema, load
+from videogen.document import NAME, Document, Schema, load
 from videogen.errors import InputError
 
 
@@ -21,6 +21,7 @@ class Tree(Schema):
     """A tree."""
 
     name: str
+    label: str = Field("x", pattern=NAME)
     leaves: tuple[Leaf, ...] = ()
 
 
@@ -33,6 +34,9 @@ SENTENCES = [
     ("name: x\nleaves: [{size: 1, sise: 2}]", ["t.yaml:2: leaves/0/sise: unknown key\nhint: did you mean `size`?"]),
     ("name: x\nname: y", ["t.yaml:2: name: stands twice"]),
     ("name: [", ["t.yaml:1: is not YAML: expected the node content, but found '<stream end>'"]),
+    ("name: x\nlabel: My Walk!", ["t.yaml:2: label: should be small letters, digits and hyphens, got 'My Walk!'\nhint: `my-walk`"]),
+    ("name: x\nlabel: 散歩", ["t.yaml:2: label: should be small letters, digits and hyphens, got '散歩'"]),
+    ("name: x\n\tlabel: y", ["t.yaml:2: is not YAML: found character '\\t' that cannot start any token\nhint: spaces in place of the tab"]),
     ("", ["t.yaml:1: should be an object, got nothing"]),
 ]  # fmt: skip
 

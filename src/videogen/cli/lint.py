@@ -1,11 +1,14 @@
 """`videogen lint`: batches and workflows are checked on this machine, before anything is rented."""
 
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from videogen import declared, linting, node_recordings, project, stack_terms
+from videogen.batch import Job
 from videogen.cli.manifest_options import ManifestFile, manifest_path, phase_name, stack_setting, stack_settings
 from videogen.cli.options import AsJson
 from videogen.cli.plan import rental
@@ -63,6 +66,8 @@ def _rules(stack: str, phase: PhaseName, manifest: Path | None, object_info: Pat
 def _linted(path: Path, rules: Rules) -> Linted:
     folder = path.parent if path.name in ("workflow.yaml", "graph.json") else path
     if folder.is_dir():
+        if folder.resolve().name not in project.workflow_names() and any(folder.glob("*.yaml")):
+            raise InputError.of(str(path), "is a folder of files", f"each by its name: `videogen lint {path}/*.yaml`")
         return linting.lint_workflow(folder.resolve().name, rules)
     return linting.lint_batch(path, rules)
 
@@ -82,8 +87,9 @@ def _show(console: Console, linted: list[Linted], rules: Rules) -> None:
         ],
     }
     shown = table("job", "parameters")
-    for job in (job for one in linted for job in one.jobs):
-        shown.add_row(job.id, job.label)
+    for one in linted:
+        for row in _videos(one.jobs):
+            shown.add_row(*row)
     console.data(document, shown if shown.row_count else None)
     for one in linted:
         for found in one.findings:
@@ -93,4 +99,19 @@ def _show(console: Console, linted: list[Linted], rules: Rules) -> None:
         counts = ((one.count("error"), "error"), (one.count("warning"), "warning"))
         faults = ", ".join(counted(number, word) for number, word in counts if number)
         jobs = f"{counted(len(one.jobs), 'job')} for phase {rules.phase}, " if one.jobs else ""
+        if one.seeds:
+            console.say(f"{one.name}: {one.seeds}")
         console.say(f"{one.name}: {jobs}{faults or 'no faults'}")
+
+
+def _videos(jobs: tuple[Job, ...]) -> Iterator[tuple[str, str]]:
+    """`(id, what tells it from the others)` of each job; the jobs of a chain's video are one row, by its last one."""
+    chains: dict[str, list[Job]] = {}
+    for job in jobs:
+        if job.step:
+            chains.setdefault(job.group, []).append(job)
+        else:
+            yield job.id, job.label
+    for group, made in chains.items():
+        steps = ", ".join(f"{step} ×{times}" for step, times in Counter(job.step for job in made).items())
+        yield made[-1].id, f"{group} · {steps}"

@@ -13,7 +13,7 @@ from videogen.cli.options import AsJson
 from videogen.console import Console, counted, table
 from videogen.errors import InputError
 from videogen.lint import Finding
-from videogen.workflow import Parameter, Workflow
+from videogen.workflow import Definition, Parameter, Workflow
 
 app = typer.Typer(help="What can be generated; graphs of any engine as new workflows.", no_args_is_help=True)
 
@@ -42,11 +42,16 @@ def show(name: Annotated[str, typer.Argument(help="A folder of workflows/.")], a
     found = project.read_workflow(name, "workflow")
     parameters = table("parameter", "type", "allowed", "default", "about")
     for one in found.definition.parameters:
-        parameters.add_row(one.name, one.type, _allowed(one), _default(one), one.about)
+        parameters.add_row(one.name, one.type, _allowed(one), _default(one, found.definition), one.about)
     console = Console(as_json)
     console.data(found.definition.model_dump(mode="json", by_alias=True, exclude_defaults=True), parameters)
     if not as_json:
-        console.data(None, lines=["", found.definition.about, *_more(found)])
+        console.data(None, lines=["", found.definition.about])
+        more = table("", "")
+        more.show_header = False
+        for word, items in _more(found):
+            more.add_row(word, items)
+        console.data(None, more)
 
 
 @app.command("import")
@@ -96,7 +101,7 @@ def _tell(console: Console, folder: Path, made: importing.Draft, findings: list[
     console.data(document, shown)
     for finding in findings:
         if not finding.message.startswith("no node class"):  # what remains says it, once a class
-            console.finding(finding.severity, f"{finding.place}: {finding.message}", finding.help)
+            console.finding("warning", f"{finding.place}: {finding.message}", finding.help)
     for sentence in made.remains:
         console.warn(sentence)
     for node in made.left_out:
@@ -113,21 +118,29 @@ def _allowed(one: Parameter) -> str:
         return ", ".join(one.choices[:6]) + (", …" if len(one.choices) > 6 else "")
     if one.minimum is None and one.maximum is None:
         return ""
-    bounds = " … ".join("" if bound is None else f"{bound:g}" for bound in (one.minimum, one.maximum))
+    bounds = " … ".join("" if bound is None else _bound(bound) for bound in (one.minimum, one.maximum))
     grid = f", {one.multiple_of}n" + (f" + {one.plus}" if one.plus else "") if one.multiple_of else ""
     return bounds + grid
 
 
-def _default(one: Parameter) -> str:
+def _bound(value: float) -> str:
+    """A file's 18446744073709551615 is read as the next number that a float holds."""
+    return "2^64 - 1" if value == 2.0**64 else f"{value:g}"
+
+
+def _default(one: Parameter, definition: Definition) -> str:
+    rule = definition.segments
+    if rule is not None and one.name in (rule.previous, rule.start, rule.tail):
+        return "a chain sets it"
     if isinstance(one.default, dict):
         return ", ".join(f"{phase}: {value}" for phase, value in one.default.items())
     return "the batch says it" if one.default is None else str(one.default)
 
 
-def _more(found: Workflow) -> list[str]:
+def _more(found: Workflow) -> list[tuple[str, str]]:
     definition = found.definition
     steps = [f"{step.step}: {step.workflow or step.post}" for step in definition.chain]
     models = dict.fromkeys(slot.model + (" (optional)" if slot.optional else "") for slot in definition.models)
     outputs = [f"{one.kind} of `{one.title}`" for one in definition.outputs]
     said = (("steps", steps), ("models", list(models)), ("gives", outputs))
-    return [f"{word}: {', '.join(items)}" for word, items in said if items]
+    return [(word, ", ".join(items)) for word, items in said if items]
