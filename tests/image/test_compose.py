@@ -264,7 +264,7 @@ def test_no_secret_in_images_and_processes(ready: Master) -> None:
 def test_batch_becomes_a_video(ready: Master) -> None:
     """A batch of the host's folder is rendered by this machine's ComfyUI, and the video lies in outputs/ of the host."""
     batch = (ready.folder / "batches/demo.yaml").read_text().split("matrix:")[0].replace("name: demo", "name: one")
-    (ready.folder / "batches/one.yaml").write_text(batch.replace("length: 49", "length: 17"))
+    (ready.folder / "batches/one.yaml").write_text(batch.replace("length: 49", "length: 17\n  seed: 7"))
     said = ready.controller("videogen", "submit", "batches/one.yaml", "--outputs", "master.json", "--json", seconds=120)
 
     assert json.loads(said)["done"] == 1
