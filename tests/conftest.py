@@ -9,6 +9,8 @@ from xdist.remote import Producer
 from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from tests.doubles.s3_server import S3Server
+from tests.doubles.standin_process import StandinProcess
+from tests.doubles.studio import Lent, workers
 
 
 def pytest_configure() -> None:
@@ -37,3 +39,22 @@ def s3(tmp_path: Path) -> Iterator[S3Server]:
     folder.mkdir()
     with S3Server(folder) as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[StandinProcess]]:
+    """Two stand-ins for all tests that leave them alive."""
+    with workers(tmp_path_factory.mktemp("workers"), 2) as two:
+        yield two
+
+
+@pytest.fixture
+def two(both: list[StandinProcess]) -> list[Lent]:
+    """Both of them, as new."""
+    return [Lent.of(process) for process in both]
+
+
+@pytest.fixture
+def one(two: list[Lent]) -> Lent:
+    """The first of them."""
+    return two[0]

@@ -40,7 +40,7 @@ def api(*answers: Said) -> Iterator[tuple[RunpodApi, list[float], list[str]]]:
 
         do_POST = do_DELETE = do_GET  # noqa: N815 (the names of the standard library)
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        def log_message(self, *_: object) -> None:
             """Says nothing."""
 
     now = [0.0]

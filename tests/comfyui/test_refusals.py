@@ -13,7 +13,6 @@ from tests.doubles import workshop
 from videogen import node_schema, project
 from videogen.graph import Prompt
 from videogen.node_schema import Accepted, check
-from videogen.workflow import Value
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -34,13 +33,8 @@ def _slips(prompt: Prompt) -> Iterator[tuple[str, Prompt]]:
 
 
 def _prompt(core: Core, name: str) -> Prompt:
-    flow = workshop.workflow(name)
-    values: dict[str, Value] = {}
-    for one in flow.definition.parameters:
-        if (value := one.default_for("a")) is not None:
-            values[one.name] = value
-        elif one.name != "before":
-            values[one.name] = f"here.{one.type}" if one.is_file else "words"
+    flow = project.read_workflow(name)
+    values = workshop.plain_values(flow, "a")
     bound: Prompt = json.loads(json.dumps(flow.bind(values, project.read_manifest(core.manifest)).prompt))
     return bound
 

@@ -9,6 +9,7 @@ from tests.comfyui.conftest import Core, written
 from tests.doubles import workshop
 from tests.doubles.workshop import INPUTS, watch
 from tests.workflows.test_workflows import CASES
+from videogen import project
 from videogen.errors import InputError
 from videogen.workflow import Value
 
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.timeout(900)
 def _batch(folder: Path, name: str, values: dict[str, Value], title: str = "") -> Path:
     clip = workshop.walking_square(folder / "clip.mp4")
     known = {"character": INPUTS / "character.png", "motion": INPUTS / "motion.mp4", "video": clip}
-    parameters = workshop.workflow(name).parameter_names
+    parameters = project.read_workflow(name).parameter_names
     files = {parameter: path for parameter, path in known.items() if parameter in parameters}
     return written(folder, name, values, files, title)
 

@@ -9,7 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tests.doubles import studio
-from videogen import batch, manifest, project
+from tests.doubles.chain import chained
+from videogen import batch, manifest
+from videogen.manifest import PhaseName
 from videogen.standin.film import write_film
 from videogen.submission import Plan
 from videogen.workflow import Value, Workflow
@@ -17,6 +19,22 @@ from videogen.workflow import Value, Workflow
 INPUTS = studio.REPOSITORY / "batches" / "inputs"
 SMALL = {"width": 64, "height": 96}
 FEW = {"steps": 2, "switch_step": 1}
+LONG_MOTION = """
+schema: 1
+name: long-motion
+about: a long dance
+parameters:
+  - {name: prompt, about: what, type: text, default: a dance, sets: [{step: draw, parameter: prompt}]}
+  - {name: character, about: who, type: image, sets: [{step: draw, parameter: character}]}
+  - {name: motion, about: how, type: video, sets: [{step: draw, parameter: motion}]}
+  - {name: frames, about: of the whole, type: integer, default: 33, sets: [{step: stitch, parameter: length}]}
+chain:
+  - step: draw
+    workflow: scail-uni3c-wan22
+    repeat: {over: segments, frames: frames, previous: true}
+    set: {width: 64, height: 96, length: 17, steps: 2, switch_step: 1, keep_steps: 0}
+  - {step: stitch, post: stitch, feeds: {video: draw}}
+"""
 
 
 @dataclass(frozen=True)
@@ -59,9 +77,20 @@ def walking_square(path: Path) -> Path:
     return path
 
 
-def workflow(name: str) -> Workflow:
-    """One of the checkout's."""
-    return project.read_workflow(name)
+def long_motion() -> Workflow:
+    """A chain of the main path: three segments of a whole of 33 frames, each further on in one motion video."""
+    return chained(LONG_MOTION)
+
+
+def plain_values(flow: Workflow, phase: PhaseName) -> dict[str, Value]:
+    """The phase's defaults, and a name for each file and text without one; a first segment has none before it."""
+    found: dict[str, Value] = {}
+    for one in flow.definition.parameters:
+        if (value := one.default_for(phase)) is not None:
+            found[one.name] = value
+        elif one.name != "before":
+            found[one.name] = f"here.{one.type}" if one.is_file else "words"
+    return found
 
 
 def watch(path: Path) -> Film:

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from tests.doubles.s3_server import S3Server
 from tests.doubles.studio import plan
 from videogen import breakage, breakdown, cli
 from videogen.breakage import Tried
@@ -18,6 +16,7 @@ from videogen.failure import Failure, FailureClass
 from videogen.flaw import Flaw
 from videogen.ledger import Ledger
 from videogen.ledger_rows import AttemptRow, AttemptState, JobRow, JobState, OutputRow
+from videogen.phase_document import Language
 from videogen.store import Store, log_key
 
 OOM = FailureClass.OUT_OF_MEMORY
@@ -35,7 +34,8 @@ def tried(
     number: int, kind: FailureClass | None = None, gpu: str = "RTX4090", length: int = 81, **evidence: Any
 ) -> Tried:
     """An attempt that failed in that way, or made its video."""
-    job = JobRow("walk", f"job-{number}", "wan22-i2v", f"seed={number}", {"width": 720, "height": 1280, "length": length}, JobState.OPEN, 0, 0)  # fmt: skip
+    values = {"width": 720, "height": 1280, "length": length}
+    job = JobRow("walk", f"job-{number}", "wan22-i2v", f"seed={number}", values, JobState.OPEN, 0, 0)
     state = AttemptState.FAILED if kind else AttemptState.DONE
     failure = Failure(kind, "KSampler: memory | ended", {**EVIDENCE, **evidence}) if kind else None
     row = AttemptRow(f"p{number}", "walk", job.id, 1, "w1", state, 1000.0, 1100.0 + number, 60.0, failure, gpu)
@@ -98,9 +98,10 @@ def test_a_pattern_is_one_way_to_break() -> None:
 
 @pytest.mark.parametrize("language", ["ja", "en"])
 @pytest.mark.parametrize("kind", FailureClass)
-def test_a_record_can_be_written_of_every_class(language: breakdown.Language, kind: FailureClass) -> None:
+def test_a_record_can_be_written_of_every_class(language: Language, kind: FailureClass) -> None:
     """No class lacks its words in either language, and an attempt without any evidence has its page, too."""
-    bare = replace(tried(1, kind), attempt=replace(tried(1).attempt, failure=Failure(kind, "gone", {}), state=AttemptState.LOST))  # fmt: skip
+    one, failure = tried(1), Failure(kind, "gone", {})
+    bare = replace(one, attempt=replace(one.attempt, failure=failure, state=AttemptState.LOST))
     pattern = breakage.Pattern(kind, {"gpu": "L40S"}, (bare,), 2)
     page = breakdown.record(pattern, language, lambda _: [])
 
@@ -122,7 +123,8 @@ def test_a_record_holds_the_evidence(tmp_path: Path) -> None:
     path = page.write(tmp_path / "records")
 
     for words in ("720x1280", "RTX4090", "0.38.1", "cuda:0, 25.3 GB", "24.9 GB", "64.0 GB / 20.0 GB", "tiled-vae",
-                  "last words of w1", "- flickers", "- 突然の場面切り替わり: cuts", "`who.png` | `cdcdcdcdcdcdcdcd`", "x.mp4", "KSampler: memory \\| ended", "a \\| b c", "`job-1`"):  # fmt: skip
+                  "last words of w1", "- flickers", "- 突然の場面切り替わり: cuts", "`who.png` | `cdcdcdcdcdcdcdcd`",
+                  "x.mp4", "KSampler: memory \\| ended", "a \\| b c", "`job-1`"):  # fmt: skip
         assert words in page.text, words
     assert json.loads((path.parent / path.name.replace(".ja.md", ".graph.json")).read_text()) == EVIDENCE["graph"]
     assert path.name.replace(".ja.md", ".graph.json") in page.text
@@ -134,13 +136,6 @@ def test_a_record_gives_no_secret_away() -> None:
     page = breakdown.record(breakage.patterns([tried(1, OOM)])[0], "en", lambda _: [f"GET {address}"])
 
     assert "0123456789abcdef0123456789abcdef" not in page.text
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    """A store of its own."""
-    with S3Server(tmp_path / "store") as server:
-        yield server.store()
 
 
 def test_the_log_is_cut_to_the_attempt(store: Store) -> None:
@@ -155,7 +150,7 @@ def test_the_log_is_cut_to_the_attempt(store: Store) -> None:
 
 
 def test_the_verb_counts_and_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`videogen failures` reads a ledger, prints the counts and writes a page; a wrong word is told with the right one."""
+    """`videogen failures` prints a ledger's counts and writes a page; a wrong word is told with the right one."""
     monkeypatch.setenv("VIDEOGEN_STATE", str(tmp_path / "state"))
     jobs = plan(tmp_path, [1, 2]).jobs
     with Ledger.open(tmp_path / "state" / "dev" / "ledger.sqlite") as ledger:

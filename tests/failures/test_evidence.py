@@ -1,12 +1,9 @@
 """What is left of an attempt that failed on a real stand-in, and of a video that is only suspicious."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import pytest
-
-from tests.doubles.s3_server import S3Server
 from tests.doubles.studio import Heard, plan, run, workers
 from videogen import breakage, breakdown
 from videogen.breakage import Tried
@@ -14,13 +11,6 @@ from videogen.ledger import Ledger
 from videogen.ledger_rows import AttemptState
 from videogen.store import Store
 from videogen.success import success
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    """A store of its own."""
-    with S3Server(tmp_path / "store") as server:
-        yield server.store()
 
 
 def tried(ledger: Ledger) -> list[Tried]:
@@ -41,14 +31,14 @@ def test_a_failure_keeps_what_its_record_needs(tmp_path: Path, store: Store) -> 
         seen = tried(ledger)
     bad = next(one for one in seen if one.failure)
     assert bad.failure is not None
-    kept = bad.failure.evidence
+    kept: dict[str, Any] = bad.failure.evidence
 
     assert kept["graph"] == next(job.prompt for job in what.jobs if job.id == bad.job.id)
     assert kept["parameters"] == bad.job.parameters
     assert kept["findings"] == [{"kind": "black", "message": "is black in 5 of 5 frames"}]
-    assert (bad.attempt.gpu, kept["worker"]["gpu"]) == ("L40S", "L40S")  # type: ignore[index]  # as it was written
-    assert "comfyui_version" in kept["worker"]  # type: ignore[operator]
-    assert kept["memory"]["ram_total"] > 0  # type: ignore[index]
+    assert (bad.attempt.gpu, kept["worker"]["gpu"]) == ("L40S", "L40S")
+    assert "comfyui_version" in kept["worker"]
+    assert kept["memory"]["ram_total"] > 0
     page = breakdown.record(breakage.patterns(seen)[0], "ja", lambda _: []).text
     for words in (
         "出力動画の破綻",

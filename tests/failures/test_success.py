@@ -1,5 +1,7 @@
 """Success rates: what is counted, and how much of a difference may be chance."""
 
+from dataclasses import replace
+
 import pytest
 from typer.testing import CliRunner
 
@@ -33,8 +35,6 @@ def test_a_few_attempts_prove_little() -> None:
 
 def test_a_second_try_is_no_first() -> None:
     """A job that needed two attempts is done, and did not succeed at first."""
-    from dataclasses import replace
-
     again = tried(1)
     again = replace(again, attempt=replace(again.attempt, number=2))
     row = success([tried(1, BAD), again])[0]

@@ -15,8 +15,7 @@ import pytest
 
 from tests.doubles import studio
 from tests.doubles.s3_server import S3Server
-from tests.doubles.standin_process import StandinProcess
-from tests.doubles.studio import Heard, Lent, plan, run, workers
+from tests.doubles.studio import Heard, Lent, plan, run
 from videogen.boot_report import WorkerStatus
 from videogen.boundary import Observation
 from videogen.boundary_store import BoundaryStore
@@ -35,25 +34,6 @@ from videogen.worker_sample import GpuSample, Sample
 pytestmark = pytest.mark.timeout(60)
 GIB = 1024**3
 OVER_32 = {"name": "out_of_memory", "over": {"width": 32}}
-
-
-@pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[StandinProcess]]:
-    """Two stand-ins for all tests."""
-    with workers(tmp_path_factory.mktemp("workers"), 2) as two:
-        yield two
-
-
-@pytest.fixture
-def two(both: list[StandinProcess]) -> list[Lent]:
-    """Both of them, as new."""
-    return [Lent.of(process) for process in both]
-
-
-@pytest.fixture
-def one(two: list[Lent]) -> Lent:
-    """The first of them."""
-    return two[0]
 
 
 def attempts(folder: Path) -> list[AttemptRow]:
@@ -256,8 +236,8 @@ def answering(body: str) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(body.encode())
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- the library's name
-            pass
+        def log_message(self, *_: object) -> None:
+            """Says nothing."""
 
     with HTTPServer(("127.0.0.1", 0), Answer) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})

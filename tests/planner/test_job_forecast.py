@@ -61,8 +61,8 @@ def test_two_kilopixels_for_thirty_seconds_take_less_than_ten_minutes(production
     found = forecasts(production.jobs, production.workflow, ["H200-141GB"], SIZES, TERMS, PRICES)[0]
     lines = {line.title: line for line in found.parts}
 
-    assert found.wall.likely < 600
-    assert found.basis == "measured"
+    assert 400 < found.wall.likely < 0.9 * 600
+    assert (found.basis, found.fit) == ("measured", "fits")
     assert found.finished_seconds >= 30
     assert found.videos == 1
     assert found.unknown == ()
@@ -71,6 +71,23 @@ def test_two_kilopixels_for_thirty_seconds_take_less_than_ten_minutes(production
     assert lines["draw: High-noise sampler"].times == lines["enlarge: Four times as wide"].times == segments
     assert lines["stitch: stitch"].times == 1
     assert found.work.low < found.wall.likely <= found.work.likely
+
+
+def test_within_the_policy_there_is_no_time_to_spare(tmp_path: Path) -> None:
+    """The same thirty seconds without the 4-step LoRAs, for which no policy is left, take about ten minutes."""
+    text = (ROOT / "batches" / "production-2k-30s.yaml").read_text()
+    for old, new in (
+        ("cfg: 1\n", "cfg: 3.5\n"),
+        ("turbo: 1.0", "turbo: 0"),
+        ("leave_policy: [cfg]", ""),
+        ("inputs/", f"{ROOT}/batches/inputs/"),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    (tmp_path / "batch.yaml").write_text(text)
+    found = prepare.prepare(tmp_path / "batch.yaml", "c", MANIFEST)
+
+    assert forecasts(found.jobs, found.workflow, ["H200-141GB"], SIZES, TERMS, PRICES)[0].wall.likely > 0.95 * 600
 
 
 def test_a_video_is_followed_through_its_chain(production: PreparedBatch) -> None:

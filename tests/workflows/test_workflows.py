@@ -13,7 +13,7 @@ from tests.doubles.s3_server import S3Server
 from tests.doubles.standin_process import StandinProcess
 from tests.doubles.studio import Heard
 from tests.doubles.workshop import FEW, INPUTS, SMALL, Film, watch
-from videogen import chain, project
+from videogen import project
 from videogen.workflow import Value, Workflow
 
 pytestmark = pytest.mark.timeout(120)
@@ -74,7 +74,7 @@ def test_every_workflow_is_tried() -> None:
 def test_a_video_comes_out(name: str, tmp_path: Path, clip: Path, s3: S3Server, worker: StandinProcess) -> None:
     """It has the size, the frames and the rate that were asked for, and it is neither black nor still."""
     values, shape = CASES[name]
-    film = _made(tmp_path, workshop.workflow(name), clip, values, s3, worker.url)
+    film = _made(tmp_path, project.read_workflow(name), clip, values, s3, worker.url)
 
     assert film.shape == shape
     assert film.frames.mean() > 8
@@ -91,7 +91,7 @@ def test_an_enlarged_video_shows_what_it_showed(
 ) -> None:
     """Every second frame is one of the video's own, larger; those between lie between their neighbours."""
     values, _ = CASES["upscale-interpolate"]
-    large = _made(tmp_path, workshop.workflow("upscale-interpolate"), clip, values, s3, worker.url).frames
+    large = _made(tmp_path, project.read_workflow("upscale-interpolate"), clip, values, s3, worker.url).frames
     small = watch(clip).frames
     again = large.reshape(17, 96, 2, 64, 2, 3).mean(axis=(2, 4))
 
@@ -104,7 +104,7 @@ def test_nothing_is_seen_of_where_segments_meet(
 ) -> None:
     """In a stitched video no frame changes much more than the frames around it do."""
     values, _ = CASES["long-i2v"]
-    steps = _steps(_made(tmp_path, workshop.workflow("long-i2v"), clip, values, s3, worker.url))
+    steps = _steps(_made(tmp_path, project.read_workflow("long-i2v"), clip, values, s3, worker.url))
 
     assert max(steps[25:40]) < 3 * float(np.median(steps)) + 0.5
 
@@ -113,7 +113,7 @@ def test_a_segment_begins_with_the_last_frames_of_the_one_before(
     tmp_path: Path, clip: Path, s3: S3Server, worker: StandinProcess
 ) -> None:
     """Five frames are common, so that motion and light go on."""
-    flow = workshop.workflow("wan22-i2v")
+    flow = project.read_workflow("wan22-i2v")
     values: dict[str, Value] = {**WORDS, **SMALL, **FEW, "length": 9}
     before = _frames_after(tmp_path, flow, {**values, "before_tail": 4}, clip, s3, worker.url)
 
@@ -131,32 +131,13 @@ def _frames_after(
     return watch(folder / "videos" / flow.name / f"{what.jobs[0].id}.mp4").frames
 
 
-MOTION_CHAIN = """
-schema: 1
-name: long-motion
-about: a long dance
-parameters:
-  - {name: prompt, about: what, type: text, default: a dance, sets: [{step: draw, parameter: prompt}]}
-  - {name: character, about: who, type: image, sets: [{step: draw, parameter: character}]}
-  - {name: motion, about: how, type: video, sets: [{step: draw, parameter: motion}]}
-  - {name: frames, about: of the whole, type: integer, default: 33, sets: [{step: stitch, parameter: length}]}
-chain:
-  - step: draw
-    workflow: scail-uni3c-wan22
-    repeat: {over: segments, frames: frames, previous: true}
-    set: {width: 64, height: 96, length: 17, steps: 2, switch_step: 1, keep_steps: 0}
-  - {step: stitch, post: stitch, feeds: {video: draw}}
-"""
-
-
 def test_a_motion_video_is_followed_across_segments(
     tmp_path: Path, clip: Path, s3: S3Server, worker: StandinProcess
 ) -> None:
     """Three segments of the main path show the same dance as one long one: each goes on in the motion video."""
-    flow = chain.parse_chain(MOTION_CHAIN, "workflow.yaml", project.read_workflow)
-    stitched = _made(tmp_path, flow, clip, {}, s3, worker.url)
+    stitched = _made(tmp_path, workshop.long_motion(), clip, {}, s3, worker.url)
     whole: dict[str, Value] = {"prompt": "a dance", **SMALL, **FEW, "keep_steps": 0, "length": 33}
-    single = _made(tmp_path / "one", workshop.workflow("scail-uni3c-wan22"), clip, whole, s3, worker.url)
+    single = _made(tmp_path / "one", project.read_workflow("scail-uni3c-wan22"), clip, whole, s3, worker.url)
 
     assert stitched.shape == single.shape
     apart = np.abs(stitched.frames.astype(int) - single.frames)[:, :70].mean()
@@ -169,7 +150,7 @@ def test_a_replaced_figure_stands_in_the_place_of_the_motion_video(
 ) -> None:
     """The corners, where nobody dances, are those of the motion video and not those of the character's image."""
     values, _ = CASES["scail2-replace"]
-    film = _made(tmp_path, workshop.workflow("scail2-replace"), clip, values, s3, worker.url)
+    film = _made(tmp_path, project.read_workflow("scail2-replace"), clip, values, s3, worker.url)
     stage = watch(INPUTS / "motion.mp4").frames[0][:20, :20].mean()
 
     assert abs(film.frames[:, :4, :4].mean() - stage) < 12
