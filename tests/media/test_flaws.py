@@ -103,6 +103,14 @@ def test_a_still_picture_has_one_flaw(dance: list[Pixels]) -> None:
     assert [(flaw.kind, flaw.severity) for flaw in flaws(series, 16)] == [("frozen", "broken")]
 
 
+def test_a_slow_light_is_not_frozen(tmp_path: Path) -> None:
+    """A scene without a figure moves by less than compression noise a pixel, and is a good video."""
+    path = tmp_path / "dusk.mp4"
+    render(Scene(None, None, "waves break on black rocks at dawn, slow camera", 7, 160, 288, 33, 16), path)
+
+    assert look(path).flaws == ()
+
+
 def encoded(path: Path, frames: list[Pixels], times: list[int] | None = None) -> Path:
     """The frames as a video of 16 a second, at those times where they are given."""
     with av.open(str(path), "w") as container:

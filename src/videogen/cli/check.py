@@ -38,7 +38,8 @@ def check(
     for path in dict.fromkeys(paths):
         pictures = Pictures(measure)
         looks[project.shown(path)] = media.look(path, also=pictures.take)
-        if pictures.signature is not None:
+        # A black or frozen video is nobody's likeness.
+        if pictures.signature is not None and not looks[project.shown(path)].broken:
             signatures[project.shown(path)] = pictures.signature
     found = consistency.consistency(signatures, picture, measure)
     shown = table("video", "verdict", "found", "like the others", "like the picture")
