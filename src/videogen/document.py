@@ -6,7 +6,7 @@ The file's own path of keys is the address of a fault, so that a message reads a
 import difflib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import yaml
@@ -23,6 +23,14 @@ MOST_VALUES = 100_000
 NAME = r"^[a-z0-9][a-z0-9-]*$"
 """Pattern of what names a file or a folder."""
 
+_MADE_OF = re.compile(r"\^\[([a-z0-9_.-]+)\]\[([a-z0-9_.-]+)\]\*\$")
+"""Patterns that can be said in words: the first character, and all others."""
+_CHARACTERS = (
+    ("a-z", "a small letter", "small letters"),
+    ("0-9", "a digit", "digits"),
+    (".", "a dot", "dots"),
+    ("_", "an underscore", "underscores"),
+)
 _MOST_ROUNDS = 3
 """Of taking out what is wrong: what is left may be wrong in another way."""
 _KEY_TAGS = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge")
@@ -155,12 +163,16 @@ def spell(path: Path) -> str:
     return "/".join(str(part) for part in path)
 
 
-def did_you_mean(word: object, allowed: Iterable[object]) -> str | None:
-    """A hint with the nearest right word, or the whole list when it is short, or nothing."""
+def did_you_mean(word: object, allowed: Iterable[object], listed: Callable[[str], bool] | None = None) -> str | None:
+    """A hint with the nearest right word, or the whole list when it is short, or nothing.
+
+    In the list are only words for which `listed` is true.
+    """
     words = sorted({str(item) for item in allowed})
     near = difflib.get_close_matches(str(word), words, n=1, cutoff=0.6)
     if near:
         return f"did you mean `{near[0]}`?"
+    words = list(filter(listed, words)) if listed else words
     return f"one of: {', '.join(words)}" if 0 < len(words) <= 12 else None
 
 
@@ -201,9 +213,11 @@ def _fault(path: Path, detail: ErrorDetails, schema: type[BaseModel], document: 
             return document.fault(path, f"{given!r} is not one of the words allowed here", did_you_mean(given, words))
         case "value_error":
             return document.fault(path, str(detail["msg"]).removeprefix("Value error, "))
-        case "string_pattern_mismatch" if detail["ctx"]["pattern"] == NAME:
-            near = re.sub("[^a-z0-9]+", "-", str(given).lower()).strip("-")
-            message = f"should be small letters, digits and hyphens, got {_clip(given)}"
+        case "string_pattern_mismatch" if made := _MADE_OF.fullmatch(str(detail["ctx"]["pattern"])):
+            first, rest = made.groups()
+            all_, start = _listed(rest, "and", plural=True), _listed(first, "or", plural=False)
+            near = re.sub(f"^[^{first}]+", "", re.sub(f"[^{rest}]+", _joint(rest), str(given).lower())).rstrip("-_.")
+            message = f"should be {all_}, beginning with {start}, got {_clip(given)}"
             return document.fault(path, message, f"`{near}`" if near else None)
         case "too_short":
             return document.fault(path, f"needs at least {detail['ctx']['min_length']} item")
@@ -211,6 +225,17 @@ def _fault(path: Path, detail: ErrorDetails, schema: type[BaseModel], document: 
             message = detail["msg"].replace("Input should", "should").replace("String should", "should")
             message = message[:1].lower() + message[1:]
             return document.fault(path, f"{message}, got {_clip(given)}")
+
+
+def _listed(characters: str, last: str, *, plural: bool) -> str:
+    """`small letters, digits and hyphens`, of what stands between the brackets of a pattern."""
+    words = [many if plural else one for sign, one, many in _CHARACTERS if sign in characters]
+    words += ["hyphens" if plural else "a hyphen"] if characters.endswith("-") else []
+    return f" {last} ".join(part for part in (", ".join(words[:-1]), words[-1]) if part)
+
+
+def _joint(characters: str) -> str:
+    return "-" if characters.endswith("-") else "_"
 
 
 def _clip(value: object) -> str:

@@ -1,10 +1,11 @@
 """The checkout: finds it, and reads what people wrote in it."""
 
 import hashlib
+import mimetypes
 import os
 from collections.abc import Iterable
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import jinja2
 
@@ -176,8 +177,15 @@ def input_digests(files: Iterable[tuple[str, str]], folder: Path) -> dict[str, s
 
 
 def _near(path: Path) -> str | None:
-    """The file of the same folder that may have been meant."""
+    """The file of the same folder that may have been meant: by its name, or one of the same kind."""
     try:
-        return did_you_mean(path.name, (one.name for one in path.parent.iterdir()))
+        names = [one.name for one in path.parent.iterdir()]
     except OSError:  # no folder, or one that may be entered and not listed
         return None
+    return did_you_mean(path.name, names, lambda name: _kind(name) == _kind(path.name))
+
+
+def _kind(name: str) -> str:
+    """`image`, `video`, or the ending of what is neither."""
+    kind = (mimetypes.guess_type(name, strict=False)[0] or "").partition("/")[0]
+    return kind if kind in ("image", "video") else PurePosixPath(name).suffix

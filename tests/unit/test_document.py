@@ -22,6 +22,7 @@ class Tree(Schema):
 
     name: str
     label: str = Field("x", pattern=NAME)
+    word: str = Field("x", pattern=r"^[a-z][a-z0-9_]*$")
     leaves: tuple[Leaf, ...] = ()
 
 
@@ -34,8 +35,9 @@ SENTENCES = [
     ("name: x\nleaves: [{size: 1, sise: 2}]", ["t.yaml:2: leaves/0/sise: unknown key\nhint: did you mean `size`?"]),
     ("name: x\nname: y", ["t.yaml:2: name: stands twice"]),
     ("name: [", ["t.yaml:1: is not YAML: expected the node content, but found '<stream end>'"]),
-    ("name: x\nlabel: My Walk!", ["t.yaml:2: label: should be small letters, digits and hyphens, got 'My Walk!'\nhint: `my-walk`"]),
-    ("name: x\nlabel: 散歩", ["t.yaml:2: label: should be small letters, digits and hyphens, got '散歩'"]),
+    ("name: x\nlabel: My Walk!", ["t.yaml:2: label: should be small letters, digits and hyphens, beginning with a small letter or a digit, got 'My Walk!'\nhint: `my-walk`"]),
+    ("name: x\nlabel: 散歩", ["t.yaml:2: label: should be small letters, digits and hyphens, beginning with a small letter or a digit, got '散歩'"]),
+    ("name: x\nword: 2nd-walk", ["t.yaml:2: word: should be small letters, digits and underscores, beginning with a small letter, got '2nd-walk'\nhint: `nd_walk`"]),
     ("name: x\n\tlabel: y", ["t.yaml:2: is not YAML: found character '\\t' that cannot start any token\nhint: spaces in place of the tab"]),
     ("", ["t.yaml:1: should be an object, got nothing"]),
 ]  # fmt: skip

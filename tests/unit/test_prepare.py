@@ -54,6 +54,24 @@ def test_a_file_that_is_named_often_is_read_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("named", "hint"),
+    [
+        ("whom.png", "did you mean `who.png`?"),
+        ("figure.jpg", "one of: who.png"),
+        ("dance.mp4", None),
+        ("walk", "did you mean `walk.yaml`?"),
+    ],
+)
+def test_a_missing_file_is_told_what_could_be_meant(tmp_path: Path, named: str, hint: str | None) -> None:
+    """The nearest name, or the few of its kind: nobody means a batch where a picture is asked for."""
+    text = f"fixed: {{character: {named}, prompt: walks, seed: 1}}\n"
+    with pytest.raises(InputError) as caught:
+        _prepared(tmp_path, text)
+
+    assert [fault.hint for fault in caught.value.faults] == [hint]
+
+
+@pytest.mark.parametrize(
     ("named", "words"),
     [
         ("whom.png", "no such file: whom.png"),
