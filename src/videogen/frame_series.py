@@ -24,7 +24,7 @@ PARTS = 8
 """Rows and columns of parts whose mean brightness is compared with the first frame's."""
 LIT = 4.0
 """A part that differs by this (0–255) has moved, although no pixel of it did by `CHANGE`: mist, dusk, slow light. Still
-pictures differ by less than 0.9 up to crf 28 and by 2.9 at crf 42; a light that wanders for a second by 6.6 and more."""
+pictures differ by less than 0.9 up to crf 28 and by 2.9 at crf 42; a light that wanders for a second, by over 6.5."""
 
 
 @dataclass

@@ -106,7 +106,7 @@ def test_a_still_picture_has_one_flaw(dance: list[Pixels]) -> None:
 def test_a_slow_light_is_not_frozen(tmp_path: Path) -> None:
     """A scene without a figure moves by less than compression noise a pixel, and is a good video."""
     path = tmp_path / "dusk.mp4"
-    render(Scene(None, None, "waves break on black rocks at dawn, slow camera", 7, 160, 288, 33, 16), path)
+    render(Scene(None, None, "waves break on black rocks at dawn, slow camera", 7, 320, 576, 33, 16), path)
 
     assert look(path).flaws == ()
 
