@@ -136,6 +136,7 @@ def _jobs(examined: Examined, prepared: PreparedBatch, rules: Rules, findings: I
         if twice := [str(value) for value, count in Counter(values).items() if count > 1]:
             message = f"{', '.join(twice)} stands twice: equal jobs are one"
             yield Finding(document.address(("matrix", name)), message, "warning", hint="each value once")
+    yield from _empty(prepared, document)
     if prepared.unused:
         message = f"workflow {prepared.workflow.name} takes nothing of the character's {', '.join(prepared.unused)}"
         yield Finding(document.address(("character",)), message, "warning")
@@ -166,6 +167,14 @@ def _jobs(examined: Examined, prepared: PreparedBatch, rules: Rules, findings: I
     known = Known(tuple(history.boundary()), tuple(history.finished(sizes)))
     jobs, limits = prepared.jobs, prepared.batch.limits
     yield from lint.fitting(jobs, prepared.workflow, limits, rules.offers, sizes, document.name, known, clips)
+
+
+def _empty(prepared: PreparedBatch, document: Document) -> Iterator[Finding]:
+    """Words that a workflow has no default for, and that are none."""
+    wanted = prepared.workflow.definition.parameters
+    for name in (one.name for one in wanted if one.type == "text" and one.default is None):
+        if any(not str(job.parameters.get(name, "-")).strip() for job in prepared.jobs):
+            yield Finding(_address(document, prepared, name), "is empty: nobody knows what will come", "warning")
 
 
 def _parameter(found: Finding, doing: Workflow) -> str:

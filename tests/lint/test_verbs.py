@@ -94,6 +94,15 @@ SLIPS = {
             "slots.yaml:5: matrix/seed: 1 stands twice: equal jobs are one",
         ],
     ),
+    "nothing": (
+        "scail-uni3c-wan22",
+        'fixed: {prompt: " ", character: inputs/character.png, motion: inputs/motion.mp4}\n'
+        "matrix: {seed: [1], uni3c_start: [0.5], uni3c_end: [0.5]}\n",
+        [
+            "nothing.yaml:4: fixed/prompt: is empty: nobody knows what will come",
+            "nothing.yaml:5: matrix/uni3c_start: 0.5 should be less than `uni3c_end`, which is 0.5\nhint: Uni3C acts between",
+        ],
+    ),
     "chain": (
         "production-2k-30s",
         "fixed: {prompt: x, character: inputs/character.png, width: 200, cfg: 4}\n",
