@@ -90,11 +90,6 @@ def look(path: Path, expected: Expected | None = None, also: Callable[[av.VideoF
     return Look(found, video_flaws.measures(seen.series, seen.fps))
 
 
-def check_video(path: Path, expected: Expected | None = None) -> list[Flaw]:
-    """What is wrong with a rendered video; an empty list means that nobody needs to look at it."""
-    return list(look(path, expected).flaws)
-
-
 def _probe_image(path: Path) -> Probe:
     try:
         with warnings.catch_warnings():

@@ -85,7 +85,7 @@ def test_demo(checkout: Path) -> None:
 
     assert demo.returncode == 0, said
     videos = sorted((checkout / "outputs" / "demo").glob("*.mp4"))
-    assert [media.check_video(video, media.Expected(320, 576, 49, 16)) for video in videos] == [[]] * 4
+    assert [media.look(video, media.Expected(320, 576, 49, 16)).flaws for video in videos] == [()] * 4
     assert (checkout / "outputs" / "demo" / "contact-sheet.png").is_file()
     assert [one.why for one in receipts.here(checkout / ".videogen" / "dev")] == ["destroyed"] * 2
     assert len(list((checkout / ".videogen/dev/store/videogen-outputs/receipts").glob("*.json"))) == 2

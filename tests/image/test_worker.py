@@ -18,7 +18,7 @@ from tests.doubles.docker_engine import ROOT, Start, docker
 from tests.doubles.studio import Heard
 from tests.doubles.worker_container import CANARY, TOKEN, S3Container, WorkerContainer, rent, wanted
 from videogen import manifest, mirror, project, readiness
-from videogen.media import Expected, check_video
+from videogen.media import Expected, look
 from videogen.secret import Secret
 
 MANIFEST = ROOT / "models_manifest.dev.yaml"
@@ -86,7 +86,7 @@ def test_proven_ready_then_renders(worker: WorkerContainer, bucket: S3Container,
     done = studio.run(what, [worker.url], bucket.store(), heard, tokens={"w1": TOKEN})
 
     assert (done.done, done.failed) == (1, 0)
-    assert check_video(tmp_path / "videos" / "walk" / f"{what.jobs[0].id}.mp4", Expected(64, 64, 5, 16)) == []
+    assert look(tmp_path / "videos" / "walk" / f"{what.jobs[0].id}.mp4", Expected(64, 64, 5, 16)).flaws == ()
     assert heard.words("progress")
 
 

@@ -1,5 +1,6 @@
 """What is seen in images and videos."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import av
@@ -10,7 +11,7 @@ from PIL import Image
 
 from videogen.contact_sheet import contact_sheet
 from videogen.flaw import Flaw
-from videogen.media import Expected, UnreadableMedia, check_video, probe
+from videogen.media import Expected, UnreadableMedia, look, probe
 
 Frames = list[npt.NDArray[np.uint8]]
 FADE = np.tile(np.linspace(0, 255, 128, dtype=np.uint8)[None, :, None], (96, 1, 3))
@@ -35,7 +36,7 @@ def _moving(count: int, size: int = 4) -> Frames:
     return frames
 
 
-def said(flaws: list[Flaw]) -> list[str]:
+def said(flaws: Sequence[Flaw]) -> list[str]:
     """Their messages, all of which say that the video is broken."""
     assert {flaw.severity for flaw in flaws} <= {"broken"}
     return [flaw.message for flaw in flaws]
@@ -45,8 +46,8 @@ def test_a_good_video_has_no_findings(tmp_path: Path) -> None:
     """Four pixels that move are motion enough; size, frames and rate are as they should be."""
     path = _encoded(tmp_path / "v.mp4", _moving(9))
 
-    assert check_video(path, Expected(128, 96, 9, 16)) == []
-    assert check_video(path) == []
+    assert look(path, Expected(128, 96, 9, 16)).flaws == ()
+    assert look(path).flaws == ()
     seen = probe(path, "video")
     assert (seen.width, seen.height, seen.frames, seen.fps) == (128, 96, 9, 16.0)
     assert seen.duration == pytest.approx(9 / 16, abs=0.05)
@@ -56,7 +57,7 @@ def test_every_wrong_number_is_a_finding(tmp_path: Path) -> None:
     """Size, frames and rate are all told at once, each with what it should be."""
     path = _encoded(tmp_path / "v.mp4", _moving(9))
 
-    assert said(check_video(path, Expected(64, 96, 33, 24))) == [
+    assert said(look(path, Expected(64, 96, 33, 24)).flaws) == [
         "is 128x96, should be 64x96",
         "has 9 frames, should have 33",
         "plays at 16 fps, should at 24",
@@ -74,7 +75,7 @@ def test_every_wrong_number_is_a_finding(tmp_path: Path) -> None:
 )
 def test_an_empty_video_is_seen(tmp_path: Path, frames: Frames, finding: str) -> None:
     """Black, plain and frozen videos are told apart."""
-    assert said(check_video(_encoded(tmp_path / "v.mp4", frames))) == [finding]
+    assert said(look(_encoded(tmp_path / "v.mp4", frames)).flaws) == [finding]
 
 
 def test_a_truncated_video_is_seen(tmp_path: Path) -> None:
@@ -84,10 +85,10 @@ def test_a_truncated_video_is_seen(tmp_path: Path) -> None:
         whole = _encoded(tmp_path / "v.mp4", _moving(33, 40), flags=flags).read_bytes()
         (tmp_path / f"cut{flags}.mp4").write_bytes(whole[: len(whole) * 3 // 4])
 
-    assert said(check_video(tmp_path / "cut.mp4"))[0].startswith("does not decode: ")
-    assert check_video(tmp_path / "cutfaststart.mp4")
-    assert check_video(tmp_path / "empty.mp4")
-    assert said(check_video(tmp_path / "absent.mp4")) == ["does not decode: No such file or directory"]
+    assert said(look(tmp_path / "cut.mp4").flaws)[0].startswith("does not decode: ")
+    assert look(tmp_path / "cutfaststart.mp4").flaws
+    assert look(tmp_path / "empty.mp4").flaws
+    assert said(look(tmp_path / "absent.mp4").flaws) == ["does not decode: No such file or directory"]
 
 
 def test_an_input_must_be_what_it_is_called(tmp_path: Path) -> None:

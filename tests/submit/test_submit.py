@@ -21,7 +21,7 @@ from videogen.failure import FailureClass
 from videogen.ledger import Ledger
 from videogen.ledger_lock import exclusive
 from videogen.ledger_rows import JobState
-from videogen.media import Expected, check_video
+from videogen.media import Expected, look
 from videogen.runner import Waits
 from videogen.submit import NEARLY_DONE
 
@@ -44,7 +44,7 @@ def test_two_workers_share_a_batch(tmp_path: Path, s3: S3Server, two: list[Lent]
     assert result.sheet.is_file()
     for job in what.jobs:
         path = tmp_path / "videos" / "walk" / f"{job.id}.mp4"
-        assert check_video(path, Expected(64, 64, 5, 16)) == []
+        assert look(path, Expected(64, 64, 5, 16)).flaws == ()
         record = json.loads(store.get_bytes("outputs", f"outputs/walk/{job.id}/record.json"))
         assert record["parameters"]["seed"] == job.parameters["seed"]
         assert record["graph"] == job.prompt
@@ -200,7 +200,7 @@ def test_a_bad_output_is_kept_as_evidence_and_rendered_again(
     assert [failure.kind for failure, _ in heard.failures] == [FailureClass.BAD_OUTPUT]
     rejected = list((tmp_path / "videos" / "walk").glob("rejected/*.mp4"))
     assert len(rejected) == (0 if fault == "missing" else 1)
-    assert check_video(tmp_path / "videos" / "walk" / f"{what.jobs[0].id}.mp4", Expected(64, 64, 5)) == []
+    assert look(tmp_path / "videos" / "walk" / f"{what.jobs[0].id}.mp4", Expected(64, 64, 5)).flaws == ()
     assert not list((tmp_path / "videos" / "walk").glob("*.part"))
 
 
