@@ -7,15 +7,14 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from videogen import phase_document, project
 from videogen.breakage import Pattern, Tried
 from videogen.disk import written
+from videogen.phase_document import Language
 from videogen.redaction import Redaction
 from videogen.store import Store
-
-Language = Literal["en", "ja"]
 
 TEMPLATE = "breakdown_record.md.j2"
 CASES = 50
@@ -55,7 +54,7 @@ def record(pattern: Pattern, language: Language, log_of: Callable[[Tried], list[
     graph = _mapping(kept.get("graph")) or None
     worker, memory = _mapping(kept.get("worker")), _mapping(kept.get("memory"))
     text = project.template(TEMPLATE).render(
-        cell=_cell,
+        cell=phase_document.cell,
         moment=_moment,
         language=language,
         pattern=pattern,
@@ -153,11 +152,6 @@ def _gb(size: object) -> str:
 
 def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
-
-
-def _cell(value: object) -> str:
-    """A value within a row of a table: on one line, its bars escaped."""
-    return " ".join(str(value).split()).replace("|", "\\|")
 
 
 def _moment(seconds: float) -> str:

@@ -209,10 +209,8 @@ def _wrong_targets(definition: Definition, steps: Mapping[str, Workflow], docume
     for index, parameter in enumerate(definition.parameters):
         if not parameter.sets and parameter.name not in counted:
             yield document.fault(("parameters", index), f"`{parameter.name}` sets nothing, and no step repeats by it")
-        defaults = parameter.default.values() if isinstance(parameter.default, dict) else [parameter.default]
-        for value in defaults:
-            if value is not None and (wrong := parameter.fault(value)):
-                yield document.fault(("parameters", index, "default"), *wrong)
+        for wrong in parameter.wrong_defaults():
+            yield document.fault(("parameters", index, "default"), *wrong)
         for place, target in enumerate(parameter.sets):
             path = ("parameters", index, "sets", place)
             if target.step not in steps:

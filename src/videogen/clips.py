@@ -7,7 +7,8 @@ from videogen import media
 from videogen.batch import Job
 from videogen.planner.work import Clip, Frames
 
-_VIDEO = (".mp4", ".webm", ".mkv", ".mov")
+VIDEO = (".mp4", ".webm", ".mkv", ".mov")
+"""Endings of files that are videos."""
 
 
 def clips(jobs: Iterable[Job], files: Mapping[str, Path]) -> dict[str, Clip]:
@@ -17,7 +18,7 @@ def clips(jobs: Iterable[Job], files: Mapping[str, Path]) -> dict[str, Clip]:
     """
     found: dict[str, Clip] = {}
     for file in dict.fromkeys(file for job in jobs for file in job.inputs):
-        if file.name.endswith(_VIDEO):
+        if file.name.endswith(VIDEO):
             seen = media.probe(files[file.sha256], "video")
             found[file.name] = Clip(Frames(seen.width, seen.height, seen.frames), seen.fps or 16)
     return found

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from videogen.batch import Job
+from videogen.clips import VIDEO
 from videogen.comfy import Comfy, HistoryEntry, RemoteFile
 from videogen.disk import explained, written
 from videogen.errors import WorkerRefused
@@ -31,7 +32,6 @@ _Kind = Literal["video", "image", "file"]
 _Seen = tuple[dict[str, object], tuple[Flaw, ...]]
 """What a file is, for its record, and what is wrong with it."""
 
-_VIDEO = (".mp4", ".webm", ".mkv", ".mov")
 _IMAGE = (".png", ".jpg", ".jpeg", ".webp", ".gif")
 
 
@@ -272,7 +272,7 @@ def sha256_of(path: Path) -> str:
 
 def _kind(file: RemoteFile) -> _Kind:
     suffix = PurePosixPath(file.filename).suffix.lower()
-    return "video" if suffix in _VIDEO else "image" if suffix in _IMAGE else "file"
+    return "video" if suffix in VIDEO else "image" if suffix in _IMAGE else "file"
 
 
 def _look(path: Path, kind: _Kind, expected: Expected | None) -> _Seen:

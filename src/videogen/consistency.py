@@ -18,8 +18,6 @@ from videogen.media import probe
 
 MOST_PICTURES = 16
 """Of a video, spread evenly over it; memory does not grow with its length."""
-
-
 SMALLEST = 96
 """Pixels of a video's shorter side; in fewer a figure's outlines are lost."""
 

@@ -24,9 +24,10 @@ class Embedding:
             raise ToolMissing("the package onnxruntime is not installed", "pip install onnxruntime") from None
         if not path.is_file():
             raise InputError.of(str(path), "no such file")
+        errors = its.Fail, its.InvalidArgument, its.InvalidGraph, its.InvalidProtobuf, its.NotImplemented
         try:
             self._session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-        except (its.Fail, its.InvalidGraph, its.InvalidProtobuf, its.NotImplemented, its.RuntimeException) as error:
+        except (*errors, its.RuntimeException) as error:
             raise InputError.of(str(path), f"is no ONNX model: {str(error).splitlines()[0][:200]}") from None
         given = self._session.get_inputs()
         shape = given[0].shape

@@ -17,6 +17,7 @@ from videogen.gpu import Gpu
 from videogen.graph import Graph
 from videogen.ladder import AS_ASKED, Step, ask_of, first, steps
 from videogen.planner.estimate import (
+    FITS,
     NONE,
     Estimate,
     Fit,
@@ -35,8 +36,6 @@ from videogen.planner.schedule import Course, Timed, course
 from videogen.planner.work import Clip, Work, work
 from videogen.submission import HERE
 from videogen.workflow import Workflow
-
-_ORDER: tuple[Fit, ...] = ("fits", "offload", "too large")
 
 
 @dataclass(frozen=True)
@@ -260,7 +259,7 @@ def _forecast(on: _Gpu, terms: Terms, price: Decimal | None) -> Forecast:
     return Forecast(
         on.gpu,
         price,
-        max((one.fit for one in found), key=_ORDER.index, default="fits"),
+        max((one.fit for one in found), key=FITS.index, default="fits"),
         max((one.memory_gib for one in found), default=0),
         max((one.host_gib for one in found), default=0),
         _basis(found),

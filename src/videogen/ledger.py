@@ -320,7 +320,7 @@ def _output(row: sqlite3.Row) -> OutputRow:
 
 def _since_2(row: sqlite3.Row, column: str) -> Any:
     """A column that a ledger of schema 1 lacks, which a reader does not bring up to date."""
-    return row[column] if column in row.keys() else None  # noqa: SIM118 -- a row contains values, not names
+    return dict(row).get(column)
 
 
 def _json(value: Mapping[str, object]) -> str:

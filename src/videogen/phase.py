@@ -32,6 +32,11 @@ class Policy(Schema):
     denoise: Range
     samplers: tuple[str, ...]
 
+    @property
+    def ranges(self) -> dict[str, Range]:
+        """Parameter → the numbers that it may have."""
+        return {"steps": self.steps, "cfg": self.cfg, "denoise": self.denoise, "length": self.length}
+
 
 class Seeds(Schema):
     """Which seeds are drawn where neither batch nor character names one."""
@@ -56,8 +61,7 @@ class Phase(Schema):
     def faults(self, parameters: Mapping[str, object], leaves: frozenset[str], address: str) -> Iterator[Fault]:
         """What in a job's parameters is outside the policy and not named in `leaves`."""
         policy = self.policy
-        ranges = {"steps": policy.steps, "cfg": policy.cfg, "denoise": policy.denoise, "length": policy.length}
-        for name, allowed in ranges.items():
+        for name, allowed in policy.ranges.items():
             value = parameters.get(name)
             if (
                 isinstance(value, int | float)
@@ -72,15 +76,9 @@ class Phase(Schema):
             size = f"{parameters['width']}x{parameters['height']}"
             if size not in policy.sizes:
                 yield self._fault(address, "size", size, ", ".join(policy.sizes))
-
         seed = parameters.get("seed")
-        if (
-            self.seeds
-            and self.seeds.fixed
-            and seed is not None
-            and "seed" not in leaves
-            and seed not in self.seeds.values
-        ):
+        held = self.seeds is not None and self.seeds.fixed and "seed" not in leaves
+        if self.seeds and held and seed is not None and seed not in self.seeds.values:
             yield self._fault(address, "seed", str(seed), ", ".join(str(one) for one in self.seeds.values))
 
     def _fault(self, address: str, name: str, value: str, allowed: str) -> Fault:

@@ -100,10 +100,15 @@ def document(name: PhaseName, language: Language) -> str:
         workflows=workflows(name),
         findings=RULES,
         say=lambda sentence: words.get(sentence, sentence),
-        cell=lambda text: " ".join(str(text).split()).replace("|", "\\|"),
+        cell=cell,
         allowed=lambda parameter, workflow: _allowed(parameter, workflow, phase, language),
         default=lambda parameter, workflow: _default(parameter, workflow, phase, language),
     )
+
+
+def cell(value: object) -> str:
+    """A value within a row of a table: on one line, its bars escaped."""
+    return " ".join(str(value).split()).replace("|", "\\|")
 
 
 def workflows(name: PhaseName) -> list[Workflow]:
@@ -168,9 +173,7 @@ def _allowed(parameter: Parameter, workflow: Workflow, phase: Phase, language: L
 
 def _limits(parameter: Parameter, workflow: Workflow, phase: Phase) -> Range | None:
     """What the policy says of a number; nothing where it says nothing, or the workflow draws nothing."""
-    policy = phase.policy
-    limits = {"steps": policy.steps, "cfg": policy.cfg, "denoise": policy.denoise, "length": policy.length}
-    return limits.get(parameter.name) if batch.DRAWS in workflow.parameter_names else None
+    return phase.policy.ranges.get(parameter.name) if batch.DRAWS in workflow.parameter_names else None
 
 
 def _number(value: float | None) -> str:

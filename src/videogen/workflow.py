@@ -17,6 +17,10 @@ from videogen.rewiring import bypass, join, unbridged, without_loose
 
 Value = bool | int | float | str
 
+StageName = Literal["scail", "uni3c", "wan"]
+STAGES: tuple[StageName, ...] = get_args(StageName)
+"""In their order, which never changes."""
+
 
 class Target(Schema):
     """One input of one node, by the node's title; in a chain, one parameter of one step."""
@@ -65,6 +69,12 @@ class Parameter(Schema):
         """The value where a batch says nothing; nothing means that the batch must say it."""
         return self.default.get(phase) if isinstance(self.default, dict) else self.default
 
+    def wrong_defaults(self) -> Iterator[tuple[str, str | None]]:
+        """What is wrong with the default of any phase, as `fault` says it."""
+        for value in self.default.values() if isinstance(self.default, dict) else [self.default]:
+            if value is not None and (wrong := self.fault(value)):
+                yield wrong
+
     def at_least(self, value: int) -> int:
         """The smallest allowed whole number that is not below `value`."""
         value = max(value, int(self.minimum or value))
@@ -109,7 +119,7 @@ class ModelSlot(Schema):
 class Stage(Schema):
     """One stage of the chain and the node that carries it."""
 
-    stage: Literal["scail", "uni3c", "wan"]
+    stage: StageName
     title: str
 
 
@@ -345,10 +355,8 @@ def _against_graph(definition: Definition, graph: Graph, document: Document) -> 
             yield from _target(graph, target.title, target.input, document, ("parameters", index, "sets", place))
         if not parameter.sets:
             yield document.fault(("parameters", index), f"`{parameter.name}` sets nothing")
-        defaults = parameter.default.values() if isinstance(parameter.default, dict) else [parameter.default]
-        for value in defaults:
-            if value is not None and (wrong := parameter.fault(value)):
-                yield document.fault(("parameters", index, "default"), *wrong)
+        for wrong in parameter.wrong_defaults():
+            yield document.fault(("parameters", index, "default"), *wrong)
     for index, slot in enumerate(definition.models):
         yield from _target(graph, slot.title, slot.input, document, ("models", index))
         if slot.optional and slot.title in graph.titles:
@@ -375,10 +383,10 @@ def _against_graph(definition: Definition, graph: Graph, document: Document) -> 
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield document.fault(("parameters",), f"`{name}` stands twice")
     if not missing:
-        ranks = ["scail", "uni3c", "wan"]
         stages = [(stage.stage, stage.title) for stage in definition.order]
-        if [ranks.index(stage) for stage, _ in stages] != sorted(ranks.index(stage) for stage, _ in stages):
-            yield document.fault(("order",), "the order is scail, uni3c, wan")
+        ranks = [STAGES.index(stage) for stage, _ in stages]
+        if ranks != sorted(ranks):
+            yield document.fault(("order",), f"the order is {', '.join(STAGES)}")
         for sentence in graph.out_of_order(stages):
             yield document.fault(("order",), sentence)
 

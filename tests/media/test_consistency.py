@@ -151,10 +151,11 @@ except ToolMissing as error:
 
 
 def test_a_file_that_is_no_model_is_told_as_one(tmp_path: Path) -> None:
-    """And one that is not there."""
-    (tmp_path / "no.onnx").write_bytes(b"not a model")
-    with pytest.raises(InputError, match="is no ONNX model"):
-        Embedding(tmp_path / "no.onnx")
+    """An empty one, too, and one that is not there."""
+    for data in (b"not a model", b""):
+        (tmp_path / "no.onnx").write_bytes(data)
+        with pytest.raises(InputError, match="is no ONNX model"):
+            Embedding(tmp_path / "no.onnx")
     with pytest.raises(InputError, match="no such file"):
         Embedding(tmp_path / "none.onnx")
 

@@ -1,7 +1,7 @@
 """`videogen failures`: under which conditions attempts break, and how often."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
@@ -12,6 +12,7 @@ from videogen.cli.records import ended
 from videogen.console import Console, counted, table
 from videogen.document import did_you_mean
 from videogen.errors import Fault, InputError, VideogenError
+from videogen.phase_document import Language
 from videogen.store import Store
 
 BY = "gpu,size,frames,workflow"
@@ -31,7 +32,7 @@ def failures(
     """Show which conditions break how often, good attempts counted as well; write breakdown records."""
     console = Console(as_json)
     wanted = _conditions(by)
-    if language not in ("ja", "en"):
+    if language not in get_args(Language):
         raise InputError.of("--language", f"`{language}` is no language of the records", "one of: en, ja")
     tried = ended(named_stack(stack, file), batch)
     counts = breakage.counts(tried, wanted)
@@ -74,7 +75,7 @@ def _written(
     console: Console,
     tried: list[Tried],
     folder: Path,
-    language: breakdown.Language,
+    language: Language,
     stack: str | None,
     file: Path | None,
 ) -> list[Path]:

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from videogen.document import Document, did_you_mean
-from videogen.lint.definition import RANKS, stage_of
+from videogen.lint.definition import stage_of
 from videogen.lint.finding import Finding
-from videogen.workflow import Parameter, Workflow
+from videogen.workflow import STAGES, Parameter, Workflow
 
 _REORDER = "the step with the earlier stage first, on the original video"
 
@@ -37,15 +37,15 @@ def _order(chain: Workflow, document: Document) -> Iterator[Finding]:
     reached: dict[str, tuple[int, str]] = {}
     for index, step in enumerate(chain.definition.chain):
         nodes = chain.steps[step.step].graph.prompt.values()
-        here = [(RANKS.index(stage), step.step) for node in nodes if (stage := stage_of(node["class_type"]))]
+        here = [(STAGES.index(stage), step.step) for node in nodes if (stage := stage_of(node["class_type"]))]
         before = [reached[source] for source in step.feeds.values() if source in reached]
         if here and before and max(before)[0] > min(here)[0]:
             late, early = max(before), min(here)
             path = ("chain", index, "feeds")
             message = (
-                f"`{step.step}` carries {RANKS[early[0]]}, and is fed by what {RANKS[late[0]]} drew in `{late[1]}`"
+                f"`{step.step}` carries {STAGES[early[0]]}, and is fed by what {STAGES[late[0]]} drew in `{late[1]}`"
             )
-            yield Finding(document.address(path), message, allowed="scail before uni3c before wan", hint=_REORDER)
+            yield Finding(document.address(path), message, allowed=" before ".join(STAGES), hint=_REORDER)
         if found := [*here, *before]:
             reached[step.step] = max(found)
 

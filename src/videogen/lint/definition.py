@@ -11,11 +11,12 @@ from videogen.lint.models import known_input
 from videogen.lint.shape import idle
 from videogen.node_schema import Input, Schemas
 from videogen.phase import Phase
-from videogen.workflow import Parameter, Target, Workflow
+from videogen.workflow import STAGES, Parameter, StageName, Target, Workflow
 
-RANKS = ("scail", "uni3c", "wan")
-"""The stages in their order, which never changes."""
-STAGES = {"scail": frozenset({"WanSCAILToVideo"}), "uni3c": frozenset({"WanUni3CControlnetApply"})}
+_CARRIERS: dict[StageName, frozenset[str]] = {
+    "scail": frozenset({"WanSCAILToVideo"}),
+    "uni3c": frozenset({"WanUni3CControlnetApply"}),
+}
 """Node classes that carry a stage of the chain; Wan's stage may be any other."""
 
 _TAKES = {
@@ -143,21 +144,21 @@ def _stages(workflow: Workflow, schemas: Schemas, document: Document, graph_addr
         node_class = workflow.graph.node(stage.title)["class_type"]
         if node_class in schemas and (stage_of(node_class) or "wan") != stage.stage:
             message = f"`{node_class}` does not carry {stage.stage}"
-            allowed = ", ".join(sorted(STAGES.get(stage.stage, ()))) or "a node that draws"
+            allowed = ", ".join(sorted(_CARRIERS.get(stage.stage, ()))) or "a node that draws"
             address = document.address(("order", index, "title"))
             yield Finding(address, message, node=stage.title, value=node_class, allowed=allowed)
     nodes = workflow.graph.prompt.values()
     carriers = {carried: title(node) for node in nodes if (carried := stage_of(node["class_type"]))}
     if len(carriers) > 1:
         for name in sorted(carriers.keys() - {one.stage for one in order}):
-            message = f"carries {name}, which `order` does not name: nothing holds the order scail, uni3c, wan"
+            message = f"carries {name}, which `order` does not name: nothing holds the order {', '.join(STAGES)}"
             hint = f"under `order:`  - {{stage: {name}, title: {carriers[name]}}}"
             yield Finding(graph_address, message, node=carriers[name], hint=hint)
 
 
-def stage_of(node_class: str) -> str | None:
+def stage_of(node_class: str) -> StageName | None:
     """The stage of the chain that a node class carries."""
-    carried = next((stage for stage, classes in STAGES.items() if node_class in classes), None)
+    carried = next((stage for stage, classes in _CARRIERS.items() if node_class in classes), None)
     return carried or ("wan" if node_class.startswith("Wan") and node_class.endswith("ToVideo") else None)
 
 

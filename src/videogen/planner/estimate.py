@@ -4,19 +4,22 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from statistics import median
-from typing import Literal
+from typing import Literal, get_args
 
 from videogen.gpu import Gpu
 from videogen.money import cost
 from videogen.planner import speed
 from videogen.planner.speed import GPUS, PASS, Precision
 from videogen.planner.work import Passage, Sampling, Work
+from videogen.post_steps import POSTS
 
 Basis = Literal["measured", "scaled", "learned"]
 """On this GPU; on an H200, times published throughput; from this project's own jobs on this GPU."""
 
 Fit = Literal["fits", "offload", "too large"]
 """All weights of a pass stay on the GPU; they come from the machine's memory, slower; not even that."""
+FITS: tuple[Fit, ...] = get_args(Fit)
+"""The best first."""
 
 _GIB = 1024**3
 _OFFLOAD_HIGH = 2.0
@@ -111,13 +114,12 @@ def estimate(work: Work, gpu: Gpu, sizes: Mapping[str, int], *, warm: bool = Fal
         worst.append(fit)
         parts.append(_sampling(sampling, gpu, measured=measured, offload=fit == "offload"))
     parts += [_passage(passage, gpu, measured=measured) for passage in work.passages]
-    order: tuple[Fit, ...] = ("fits", "offload", "too large")
     return Estimate(
         gpu,
         tuple(parts),
         "measured" if measured else "scaled",
         round(needed, 1),
-        max(worst, key=order.index),
+        max(worst, key=FITS.index),
         work.unknown,
         host_gib=round(max((one.frames.megapixels for one in work.passages), default=0) * 12e6 / _GIB, 1),
     )
@@ -207,9 +209,8 @@ _FRAME_SECONDS = {
     "stitch": (0.0, speed.STITCH_SECONDS_A_MEGAPIXEL),
     "vr180": (0.0, speed.VR180_SECONDS_A_MEGAPIXEL),
 }
-_ON_PROCESSOR = frozenset({"video", "resize", "stitch", "vr180"})
+_ON_PROCESSOR = frozenset({"video", "resize", *POSTS})
 """Takes as long whichever GPU is beside it."""
-_HERE = frozenset({"stitch", "vr180"})
 _ASSUMED = frozenset({"interpolate", "track"})
 """Nobody measured them."""
 
@@ -220,7 +221,7 @@ def _passage(passage: Passage, gpu: Gpu, *, measured: bool) -> Part:
     slowdown = 1.0 if passage.kind in _ON_PROCESSOR else GPUS[gpu].slowdown("fp16")
     seconds = (start + each * frames.megapixels) * slowdown
     low, high = speed.FRAMES_LOW, speed.FRAMES_HIGH if measured else max(speed.FRAMES_HIGH, speed.SCALED_HIGH)
-    if passage.kind in _HERE:
+    if passage.kind in POSTS:
         low, high = speed.HERE_LOW, speed.HERE_HIGH
     why = f"{passage.kind} {frames.count} frames of {frames.width}×{frames.height}"
     why += " (assumed)" if passage.kind in _ASSUMED else ""

@@ -1,7 +1,7 @@
 """Graph, definition and page of an imported workflow, as texts."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +10,10 @@ from videogen.lint.definition import stage_of
 from videogen.lint.shape import idle
 from videogen.manifest import Manifest
 from videogen.node_schema import Schemas
+from videogen.workflow import STAGES
 from videogen.workflow_import.models import FoundModel, models
 from videogen.workflow_import.parameters import Found, parameters
 from videogen.workflow_import.walk import titled
-
-_STAGES = ("scail", "uni3c", "wan")
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ def _definition(
     firsts = dict(reversed(stages))
     if len(firsts) > 1:
         yield "\norder:"
-        yield from (f"  - {_flow({'stage': one, 'title': firsts[one]})}" for one in _STAGES if one in firsts)
+        yield from (f"  - {_flow({'stage': one, 'title': firsts[one]})}" for one in STAGES if one in firsts)
     names = {one.name for one in set_by_batch}
     if {"switch_step", "steps"} <= names:
         yield "\nrules:"
@@ -121,7 +120,9 @@ def _parameter(one: Found) -> Iterator[str]:
     yield from (f"      - {_flow({'title': node, 'input': name})}" for node, name in one.sets)
 
 
-def _remains(nodes: Prompt, schemas: Schemas, missing: Any, outputs: Sequence[tuple[str, str]]) -> Iterator[str]:
+def _remains(
+    nodes: Prompt, schemas: Schemas, missing: Iterable[FoundModel], outputs: Sequence[tuple[str, str]]
+) -> Iterator[str]:
     for name in sorted({node["class_type"] for node in nodes.values()} - set(schemas)):
         yield f"the image's ComfyUI has no node class `{name}`: add its pack to the image, or draw without it"
     for model in missing:

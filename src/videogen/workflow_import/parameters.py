@@ -172,10 +172,8 @@ def _free(name: str, of: str, taken: set[str]) -> str:
     return wanted
 
 
-_ORDER = ("prompt", "negative", "text", "image", "video")
+_ORDER = ("prompt", "negative", "text", "image", "video", "width", "height", "length", "fps")
 
 
 def _order(name: str) -> int:
-    words = [*_ORDER, *dict.fromkeys(meant for meant, _ in _MEANT.values())]
-    order = ["prompt", "negative", "text", "image", "video", "width", "height", "length", "fps"]
-    return order.index(name) if name in order else len(order) + words.index(name)
+    return list(dict.fromkeys((*_ORDER, *(meant for meant, _ in _MEANT.values())))).index(name)
