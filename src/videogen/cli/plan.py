@@ -1,6 +1,6 @@
 """`videogen plan`: what a batch would take and cost on each GPU, before anything is rented."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -25,6 +25,8 @@ from videogen.planner.estimate import Seconds
 from videogen.planner.rental import Dollars, Terms, assumed_boot
 from videogen.stack_terms import StackTerms
 
+_WIDE = 145
+"""Columns of a terminal in which no line of the whole table breaks."""
 _LESS = Decimal("0.9")
 """A stack with one worker is worth a word when the bill is less than this share."""
 
@@ -52,7 +54,7 @@ def plan(
     models = project.read_manifest(manifest_path(manifest, rents))
     prepared = prepare.prepare(batch, wanted, models.as_if_pinned())
     here = models.select(wanted)
-    sizes = {one.comfy_name: one.size or one.estimate or 0 for one in here.models}
+    sizes = {one.comfy_name: one.expected_bytes for one in here.models}
     known = Known(tuple(history.boundary()), tuple(history.finished(sizes)))
     offers = Offers(f"Pulumi.{rents}.yaml", rented, rental(rented, here, declared.store_endpoint(rents)))
     prices = {offer.gpu: offer.dollars_per_hour for offer in rentable(rented.cloud, rented.gpus)}
@@ -66,7 +68,11 @@ def plan(
     found = on(gpus, terms)
     cheapest, _ = job_forecast.best(found)
     alone = on([cheapest.gpu], replace(terms, workers=1))[0] if cheapest and terms.workers > 1 else None
-    console.data(_document(found, alone, offers, rents, wanted), _summary(found))
+    first, *others = _summary(found, narrow=console.out.width < _WIDE)
+    console.data(_document(found, alone, offers, rents, wanted), first)
+    for one in others if not as_json else ():
+        console.data(None, lines=[""])
+        console.data(None, one)
     if seeds := prepared.seeds_said(wanted):
         console.say(seeds)
     _say(console, found, alone, offers)
@@ -93,7 +99,7 @@ def _gpus(named: list[str] | None, prices: Mapping[Gpu, Decimal], offers: Offers
 
 def rental(rented: StackTerms, models: Manifest, store_endpoint: str | None) -> Terms:
     """Under which terms a stack rents workers that hold these models; `store_endpoint` as in `forecast.store_price`."""
-    size = sum(one.size or one.estimate or 0 for one in models.models)
+    size = sum(one.expected_bytes for one in models.models)
     kept = rented.volume_gb > 0
     boot, basis = history.boot(rented.cloud) or assumed_boot(size, kept=kept)
     deadline = rented.lease.boot * 60  # a worker that is not ready by then is ended
@@ -102,10 +108,21 @@ def rental(rented: StackTerms, models: Manifest, store_endpoint: str | None) -> 
     return Terms(max(1, rented.workers), rented.lease.idle, boot, basis, size, egress, kept)
 
 
-def _summary(found: list[Forecast]) -> Table:
+def _summary(found: list[Forecast], *, narrow: bool) -> list[Table]:
+    """One table; where the terminal is too `narrow` for it, one for times and one for money."""
     numbers = ("$/h", "a video", "batch", "$ batch", "$ a video", "$ a second")
-    times, sums = ("$/h", "a video", "batch", "from – to"), ("$ batch", "$ from – to", "$ a video", "$ a second")
-    shown = table("GPU", *times, *sums, "memory", "basis", "", numbers=numbers)
+    times, sums = ("a video", "batch", "from – to"), ("$/h", "$ batch", "$ from – to", "$ a video", "$ a second")
+    rows, tables = list(_rows(found)), []
+    wide = (("GPU", "$/h", *times, *sums[1:], "memory", "basis", ""),)
+    for columns in (("GPU", *times, "memory", "basis"), ("GPU", *sums, "")) if narrow else wide:
+        shown = table(*columns, numbers=numbers)
+        for row in rows:
+            shown.add_row(*(row[column] for column in columns))
+        tables.append(shown)
+    return tables
+
+
+def _rows(found: list[Forecast]) -> Iterator[dict[str, str]]:
     cheapest, fastest = job_forecast.best(found)
     for one in found:
         dollars, videos, second, each = one.bill.dollars, max(1, one.videos), one.dollars_a_second, one.dollars_a_video
@@ -114,21 +131,20 @@ def _summary(found: list[Forecast]) -> Table:
         marks += [f"begins at {rung}" for rung in one.begins]
         if not one.possible:
             marks.append(f"cut: {', '.join(one.cut)}" if one.cut else "no rung helps")
-        shown.add_row(
-            one.gpu,
-            f"{one.dollars_per_hour:.2f}" if priced else "–",
-            duration(one.work.likely / videos),
-            duration(one.batch.likely),
-            f"{duration(one.batch.low)} – {duration(one.batch.high)}",
-            f"{dollars.likely:.2f}" if priced else "–",
-            f"{dollars.low:.2f} – {dollars.high:.2f}" if priced else "–",
-            "–" if each is None else f"{each:.2f}",
-            "–" if second is None else f"{second:.3f}",
-            f"{one.fit} ({max(1, one.memory_gib):.0f} GiB)",
-            one.basis,
-            ", ".join(marks),
-        )
-    return shown
+        yield {
+            "GPU": one.gpu,
+            "$/h": f"{one.dollars_per_hour:.2f}" if priced else "–",
+            "a video": duration(one.work.likely / videos),
+            "batch": duration(one.batch.likely),
+            "from – to": f"{duration(one.batch.low)} – {duration(one.batch.high)}",
+            "$ batch": f"{dollars.likely:.2f}" if priced else "–",
+            "$ from – to": f"{dollars.low:.2f} – {dollars.high:.2f}" if priced else "–",
+            "$ a video": "–" if each is None else f"{each:.2f}",
+            "$ a second": "–" if second is None else f"{second:.3f}",
+            "memory": f"{one.fit} ({max(1, one.memory_gib):.0f} GiB)",
+            "basis": one.basis,
+            "": ", ".join(marks),
+        }
 
 
 def _sum(one: Forecast, terms: Terms) -> Table:
