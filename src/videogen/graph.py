@@ -169,7 +169,9 @@ def missing_title(graph: Graph, wanted: str, address: str) -> Fault:
 def _no_nodes(data: dict[str, Any], name: str) -> Iterator[Fault]:
     for node_id, node in data.items():
         if not isinstance(node, dict) or not isinstance(node.get("class_type"), str):
-            yield Fault(f"{name}: {node_id}", "is not a node: it has no `class_type`")
+            request = node_id == "prompt" and isinstance(node, dict)
+            hint = "only what is in it: the rest is a request to the server" if request else None
+            yield Fault(f"{name}: {node_id}", "is not a node: it has no `class_type`", hint)
         elif not isinstance(node.get("inputs"), dict):
             yield Fault(f"{name}: {node_id}", "has no `inputs`")
         elif not isinstance(node.get("_meta", {}), dict):

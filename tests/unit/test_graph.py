@@ -35,6 +35,13 @@ REFUSALS = [
     ('{"nodes": [], "links": []}', ["g.json: is in ComfyUI's UI format\nhint: in ComfyUI: Workflow → Export (API)"]),
     ("[]", ["g.json: should be an object of nodes"]),
     ('{"1": {"inputs": {}}}', ["g.json: 1: is not a node: it has no `class_type`"]),
+    (
+        '{"prompt": {"1": {"class_type": "A", "inputs": {}}}}',
+        [
+            "g.json: prompt: is not a node: it has no `class_type`\n"
+            "hint: only what is in it: the rest is a request to the server"
+        ],
+    ),
     ('{"1": {"class_type": "A"}}', ["g.json: 1: has no `inputs`"]),
     (json.dumps({"1": node("A", "T"), "2": node("B", "T")}), ["g.json: T: 2 nodes have this title\nhint: give each node a title of its own"]),
     (json.dumps({"1": node("A", "T", x=["9", 0])}), ["g.json: T: is fed by node 9, which does not exist"]),

@@ -70,9 +70,9 @@ def plan(
     alone = on([cheapest.gpu], replace(terms, workers=1))[0] if cheapest and terms.workers > 1 else None
     first, *others = _summary(found, narrow=console.out.width < _WIDE)
     console.data(_document(found, alone, offers, rents, wanted), first)
-    for one in others if not as_json else ():
+    for other in others if not as_json else ():
         console.data(None, lines=[""])
-        console.data(None, one)
+        console.data(None, other)
     if seeds := prepared.seeds_said(wanted):
         console.say(seeds)
     _say(console, found, alone, offers)
