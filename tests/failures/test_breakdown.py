@@ -155,6 +155,7 @@ def test_the_verb_counts_and_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     jobs = plan(tmp_path, [1, 2]).jobs
     with Ledger.open(tmp_path / "state" / "dev" / "ledger.sqlite") as ledger:
         ledger.register("walk", jobs)
+        ledger.register("calm", plan(tmp_path, [3]).jobs)
         ledger.fail(
             ledger.lease("walk", jobs[0].id, "w1", "L40S").prompt_id, Failure(OOM, "ended", EVIDENCE), job_fails=True
         )
@@ -173,4 +174,6 @@ def test_the_verb_counts_and_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     ]  # fmt: skip
     assert len(told["records"]) == 1
     assert "GPU メモリ不足" in Path(told["records"][0]).read_text()
+    nothing = runner.invoke(cli.app, ["failures", "calm", "--stack", "dev", "--write", str(tmp_path / "none")])
+    assert "no record: nothing broke" in nothing.output
     assert "did you mean `gpu`" in str(runner.invoke(cli.app, ["failures", "-s", "dev", "--by", "gpus"]).exception)

@@ -17,7 +17,7 @@ from videogen.likeness import ALIKE, NAME, Numbers
 
 
 def check(
-    what: Annotated[list[str], typer.Argument(help="Video files, or names of batches.")],
+    what: Annotated[list[str], typer.Argument(metavar="VIDEO|BATCH…", help="Video files, or names of batches.")],
     stack: Stack = None,
     file: OutputsFile = None,
     like: Annotated[Path | None, typer.Option(metavar="IMAGE", help="The character's picture.")] = None,

@@ -59,6 +59,8 @@ def failures(
     console.data({"by": wanted, "conditions": rows, "records": [str(path) for path in records]}, shown)
     bad = sum(1 for one in tried if one.failure)
     console.say(f"{bad} of {counted(len(tried), 'attempt')} failed")
+    if write and not records:
+        console.say("no record: nothing broke")
     for path in records:
         console.say(f"record: {project.shown(path.resolve())}")
 
