@@ -81,7 +81,7 @@ class WantedPhase(Schema):
             places=self.places,
             lease_minutes=self.lease.total,
             cap=self.cap,
-            model_bytes=sum(model.size or model.estimate or 0 for model in self.models().models),
+            model_bytes=sum(model.expected_bytes for model in self.models().models),
             store_endpoint=self.store.endpoint,
         )
 

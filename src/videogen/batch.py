@@ -134,9 +134,7 @@ def parameters_of(
 
     The order is stable.
     """
-    defaults = {
-        p.name: value for p in workflow.definition.parameters if (value := p.default_for(phase.phase)) is not None
-    }
+    defaults = workflow.defaults(phase.phase)
     preset = character.values_for(workflow) if character else {}
     matrix = axes(batch, workflow, phase, character)
     pairs = [[(name, value) for value in values] for name, values in matrix.items()]
@@ -305,12 +303,10 @@ def _faults(
                     yield document.fault(path, *wrong)
     for name in batch.matrix.keys() & batch.fixed.keys():
         yield document.fault(("matrix", name), "is also in `fixed`")
-    known = {slot.model for part in workflow.parts for slot in part.definition.models}
     for name in batch.models:
-        if name not in known:
-            yield document.fault(
-                ("models", name), f"workflow {workflow.name} has no slot `{name}`", did_you_mean(name, known)
-            )
+        if name not in workflow.slots:
+            message = f"workflow {workflow.name} has no slot `{name}`"
+            yield document.fault(("models", name), message, did_you_mean(name, workflow.slots))
     rule = workflow.definition.segments
     preset = {*batch.fixed, *batch.matrix, *(character.values_for(workflow) if character else ())}
     for parameter in workflow.definition.parameters if complete else ():

@@ -127,7 +127,7 @@ def parse_chain(text: str, name: str, read: Callable[[str, str], Workflow]) -> W
 
 def _defaults(workflow: Workflow, phase: Phase) -> dict[str, Value]:
     """Of all parameters that have one in this phase; a phase may say how long a segment is."""
-    found = {p.name: v for p in workflow.definition.parameters if (v := p.default_for(phase.phase)) is not None}
+    found = workflow.defaults(phase.phase)
     rule = workflow.definition.segments
     return {**found, rule.length: phase.segments} if rule is not None and phase.segments is not None else found
 

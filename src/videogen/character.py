@@ -73,6 +73,5 @@ class Character(Schema):
 
     def unused(self, workflow: Workflow) -> list[str]:
         """What the file says and the workflow has no parameter or slot for."""
-        slots = {slot.model for part in workflow.parts for slot in part.definition.models}
-        loras = [slot for slot in (self.lora.models if self.lora else {}) if slot not in slots]
+        loras = [slot for slot in (self.lora.models if self.lora else {}) if slot not in workflow.slots]
         return [name for name in self.values if name not in workflow.parameter_names] + loras

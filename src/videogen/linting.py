@@ -157,7 +157,7 @@ def _jobs(examined: Examined, prepared: PreparedBatch, rules: Rules, findings: I
     unknown = examined.left_out - {*prepared.workflow.parameter_names}
     if wrong or unknown or guessed & {"integer", "number", "video"} or examined.lacks_models:
         return  # what it would take and cost is not known
-    sizes = {one.comfy_name: rules.sizes.get(one.name) or one.size or one.estimate or 0 for one in models.models}
+    sizes = {one.comfy_name: rules.sizes.get(one.name) or one.expected_bytes for one in models.models}
     clips = {
         file.name: Clip(Frames(seen.width, seen.height, seen.frames), seen.fps or 16)
         for job in prepared.jobs

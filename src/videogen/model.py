@@ -142,6 +142,11 @@ class Model(Schema):
         return self.size is not None and self.sha256 is not None
 
     @property
+    def expected_bytes(self) -> int:
+        """Of the file, by `estimate` while nobody knows; 0 without either."""
+        return self.size or self.estimate or 0
+
+    @property
     def is_empty(self) -> bool:
         """It is a slot that nobody has filled."""
         return self.source == "empty"

@@ -233,11 +233,11 @@ def _sound(read: _Read, workflow: Workflow) -> tuple[Batch, set[str]]:
     seeds = (read.character.seeds if read.character else None) or ()
     if batch.SEED in workflow.parameter_names and not {*fixed, *matrix} & {batch.SEED}:
         fixed |= {batch.SEED: 1} if [seed for seed in seeds if not right(batch.SEED, seed)] else {}
-    known = {slot.model for part in workflow.parts for slot in part.definition.models}
     lora = read.character.lora if read.character else None
     wrong = [slot for slot, name in (lora.models if lora else {}).items() if name in read.wrong_models]
     models = {slot: slot for slot in wrong}
-    models |= {slot: name for slot, name in said.models.items() if slot in known and name not in read.wrong_models}
+    own = workflow.slots
+    models |= {slot: name for slot, name in said.models.items() if slot in own and name not in read.wrong_models}
     return said.model_copy(update={"fixed": fixed, "matrix": matrix, "models": models}), left_out
 
 

@@ -92,7 +92,7 @@ def _traffic(stack: str, wanted: Declared, manifest: Manifest) -> Decimal:
     """As the forecast reckons it, which `pulumi up` holds against the cap together with the rent."""
     assert wanted.phase
     models = manifest.select(wanted.phase).models
-    size = sum(model.size or model.estimate or 0 for model in models)
+    size = sum(model.expected_bytes for model in models)
     return traffic(wanted.cloud, wanted.workers, size, declared.store_endpoint(stack))
 
 

@@ -268,6 +268,15 @@ class Workflow:
         return self.steps[step] if step else self
 
     @property
+    def slots(self) -> tuple[str, ...]:
+        """Names of the models that it loads, each once; of a chain those of all steps."""
+        return tuple(dict.fromkeys(slot.model for part in self.parts for slot in part.definition.models))
+
+    def defaults(self, phase: PhaseName) -> dict[str, Value]:
+        """Of all parameters that have one in that phase."""
+        return {p.name: value for p in self.definition.parameters if (value := p.default_for(phase)) is not None}
+
+    @property
     def parameter_names(self) -> tuple[str, ...]:
         """All parameters' names."""
         return tuple(parameter.name for parameter in self.definition.parameters)

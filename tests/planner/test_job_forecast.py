@@ -35,7 +35,7 @@ from videogen.traffic import AWS_S3, NO_EGRESS_COST
 
 ROOT = project.root()
 MANIFEST = project.read_manifest(ROOT / "models_manifest.yaml").as_if_pinned()
-SIZES = {one.comfy_name: one.size or one.estimate or 0 for one in MANIFEST.select("c").models}
+SIZES = {one.comfy_name: one.expected_bytes for one in MANIFEST.select("c").models}
 PRICES: dict[Gpu, Decimal] = {"H200-141GB": Decimal("5.10"), "L40S": Decimal("1.40"), "RTX4090": Decimal("0.70")}
 TERMS = Terms(1, 15, Seconds(300, 100, 900), "assumed", 100 * 10**9, AWS_S3)
 

@@ -21,7 +21,7 @@ ROWS = [
 ]
 SAMPLED = [row for row in ROWS if row["event"] == "sample"]
 MANIFEST = project.read_manifest(project.root() / "models_manifest.yaml").as_if_pinned()
-SIZES = {one.comfy_name: one.size or one.estimate or 0 for one in MANIFEST.models}
+SIZES = {one.comfy_name: one.expected_bytes for one in MANIFEST.models}
 
 
 def frames(row: dict[str, Any]) -> Frames:

@@ -72,7 +72,7 @@ def test_a_job_is_left_to_the_worker_that_has_its_models() -> None:
     needs = [frozenset[str](), *(frozenset({name}) for name in names)]
     waits = [Waiting(name, needs=needs[at], after=3 - at, workflow="draw") for at, name in enumerate(names)]
     found = course([Timed(one, 5, loading=7) for one in waits], 2)
-    assert (found.loading, found.whole) == ({"s0"}, 27)
+    assert (found.loading, found.whole) == (frozenset({"s0"}), 27)
 
 
 def chains(dice: Random) -> list[Timed]:

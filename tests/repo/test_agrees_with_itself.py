@@ -110,7 +110,7 @@ def test_a_whole_lease_fits_the_cap(phase: PhaseName) -> None:
     """What a phase costs at worst, rent and the models' way from AWS, is within the cap of its own run."""
     wanted = declared.read(f"phase-{phase}")
     models = project.read_manifest(ROOT / wanted.manifest).select(phase).models
-    size = sum(model.size or model.estimate or 0 for model in models)
+    size = sum(model.expected_bytes for model in models)
     assert wanted.lease
 
     rent = worst_case(wanted.workers, wanted.dearest, wanted.lease.total)

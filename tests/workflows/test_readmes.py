@@ -23,7 +23,7 @@ def _page(name: str, page: str) -> str:
 
 def _size(model: Model) -> str:
     """As the pages write it: `14.3 GB (fp8)`."""
-    size = model.size or model.estimate or 0
+    size = model.expected_bytes
     spelt = f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
     return f"{spelt} ({model.variant})" if model.variant else spelt
 
@@ -33,7 +33,7 @@ def _size(model: Model) -> str:
 def test_models_have_their_sizes(name: str, page: str, models: Manifest) -> None:
     """The table has a row for each slot, in order, with the size of each official file."""
     flow = project.read_workflow(name)
-    slots = dict.fromkeys(slot.model for part in flow.parts for slot in part.definition.models)
+    slots = flow.slots
     rows = re.findall(r"^\| `([a-z0-9.-]+)` \| ([^|]+) \|", _page(name, page), re.MULTILINE)
     shown = [row for row in rows if row[0] in models.names]
     official = {one: [_size(model) for model in models.models if model.name == one and not model.slot] for one in slots}

@@ -119,7 +119,7 @@ def _expected(stack: str) -> Forecast:
         places=wanted.places,
         lease_minutes=wanted.lease.total,
         cap=wanted.cap,
-        model_bytes=sum(model.size or model.estimate or 0 for model in models),
+        model_bytes=sum(model.expected_bytes for model in models),
         store_endpoint=declared.store_endpoint(stack),
     )
     return forecast(plan, None)

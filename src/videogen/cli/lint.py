@@ -58,7 +58,7 @@ def _rules(stack: str, phase: PhaseName, manifest: Path | None, object_info: Pat
     rents = stack if stack_settings(stack).get("gpus") else f"phase-{phase}"
     rented = stack_terms.parse(stack_settings(rents), f"Pulumi.{rents}.yaml")
     real = project.read_manifest(manifest_path(None, rents)).select(phase)
-    sizes = {one.name: size for one in real.models if (size := one.size or one.estimate)}
+    sizes = {one.name: size for one in real.models if (size := one.expected_bytes)}
     offers = Offers(f"Pulumi.{rents}.yaml", rented, rental(rented, real, declared.store_endpoint(rents)))
     return Rules(phase, models, recording, offers, sizes)
 

@@ -105,7 +105,7 @@ def diff(
     models = every.select(phase_name(phase))
     disk = state.on_disk(models, folder) if folder else {}
     wanted = [model for model in models.models if not model.is_empty and disk.get(model.id) not in ("ok", "unproven")]
-    size = sum(model.size or model.estimate or 0 for model in wanted)
+    size = sum(model.expected_bytes for model in wanted)
     seconds = traffic.seconds(size, speed)
     not_pinned = [model.id for model in wanted if not model.runnable]
     prices = [{"store": p.name, "dollars": str(p.dollars(size)), "source": p.source} for p in traffic.PRICES]
@@ -217,4 +217,4 @@ def _size(model: Model) -> str:
 
 def _total(models: Any) -> str:
     about = "" if all(model.size or model.is_empty for model in models) else "≈ "
-    return about + gigabytes(sum(model.size or model.estimate or 0 for model in models))
+    return about + gigabytes(sum(model.expected_bytes for model in models))

@@ -166,9 +166,7 @@ def _policy(workflow: Workflow, document: Document, phase: Phase) -> Iterator[Fi
     names = [parameter.name for parameter in workflow.definition.parameters]
     if DRAWS not in names:
         return
-    defaults = {
-        one.name: value for one in workflow.definition.parameters if (value := one.default_for(phase.phase)) is not None
-    }
+    defaults = workflow.defaults(phase.phase)
     for fault in phase.faults(defaults, frozenset(), ""):
         name = fault.address.rsplit("/", 1)[-1]
         index = names.index(name if name in names else "width")

@@ -37,7 +37,7 @@ def idle_slots(
 
 def doubtful_slots(batch: Batch, workflow: Workflow) -> Iterator[tuple[str, str]]:
     """`(slot, what may be wrong)` where a batch puts the model of one slot of the workflow into another."""
-    own = {slot.model for part in workflow.parts for slot in part.definition.models}
+    own = workflow.slots
     for slot, name in batch.models.items():
         if slot in own and name in own and name != slot:
             yield slot, f"`{name}` is the model of another slot of workflow {workflow.name}: are they mixed up?"

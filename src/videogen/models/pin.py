@@ -61,7 +61,7 @@ def of_origin(model: Model, source: Repository | Url, origins: Origins, work: Pa
     work.mkdir(parents=True, exist_ok=True)
     part = work / f"pin-{model.id.replace('/', '-')}-{said.revision or 'file'}.part"
     have = part.stat().st_size if part.exists() else 0
-    require_free(work, max(0, (said.size or model.size or model.estimate or 0) - have))
+    require_free(work, max(0, (said.size or model.expected_bytes) - have))
     proof = PartHash(said.size or _PIECE)
     with explained(part), part.open("a+b") as file:
         file.seek(0)
