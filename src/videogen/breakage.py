@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from videogen.failure import Failure, FailureClass
 from videogen.flaw import Flaw
-from videogen.ledger_rows import AttemptRow, AttemptState, JobRow
+from videogen.ledger_rows import HERE, AttemptRow, AttemptState, JobRow
 
 _GOOD = (AttemptState.RENDERED, AttemptState.STORED, AttemptState.DONE)
 _BAD = (AttemptState.FAILED, AttemptState.LOST)
@@ -29,7 +29,7 @@ class Tried:
 
 
 CONDITIONS: dict[str, Callable[[Tried], str]] = {
-    "gpu": lambda one: one.attempt.gpu or (one.attempt.worker if one.attempt.worker == "here" else "unknown"),
+    "gpu": lambda one: one.attempt.gpu or (one.attempt.worker if one.attempt.worker == HERE else "unknown"),
     "size": lambda one: _size(one.job),
     "frames": lambda one: str(one.job.parameters.get("length") or one.job.parameters.get("frames") or "–"),
     "workflow": lambda one: one.job.workflow + (f"/{one.job.step}" if one.job.step else ""),

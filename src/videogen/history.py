@@ -8,11 +8,10 @@ from videogen import project, receipts
 from videogen.boundary import Observation as Seen
 from videogen.boundary_store import BoundaryStore
 from videogen.ledger import Ledger
-from videogen.ledger_rows import AttemptState
+from videogen.ledger_rows import HERE, AttemptState
 from videogen.planner.estimate import Observation, Seconds, estimate, estimate_here
 from videogen.planner.speed import GPUS
 from videogen.planner.work import Work
-from videogen.submission import HERE
 
 
 def ledgers() -> list[Path]:

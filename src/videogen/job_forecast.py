@@ -16,6 +16,7 @@ from videogen.dispatch import Waiting, waiting
 from videogen.gpu import Gpu
 from videogen.graph import Graph
 from videogen.ladder import AS_ASKED, Step, ask_of, first, steps
+from videogen.ledger_rows import HERE
 from videogen.planner.estimate import (
     FITS,
     NONE,
@@ -34,7 +35,6 @@ from videogen.planner.jobs import fed, works
 from videogen.planner.rental import Bill, Terms, bill
 from videogen.planner.schedule import Course, Timed, course
 from videogen.planner.work import Clip, Work, work
-from videogen.submission import HERE
 from videogen.workflow import Workflow
 
 

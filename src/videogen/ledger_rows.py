@@ -35,6 +35,8 @@ class AttemptState(StrEnum):
     """Nobody knows its end: the worker went, or forgot it."""
 
 
+HERE = "here"
+"""The worker's name of jobs that the submitting machine does itself."""
 IN_FLIGHT = (AttemptState.LEASED, AttemptState.SUBMITTED, AttemptState.RENDERED, AttemptState.STORED)
 
 

@@ -11,9 +11,9 @@ from videogen.collect import RECORD, Collector, job_prefix
 from videogen.dispatch import Waiting
 from videogen.failure import Failure, FailureClass, lost_worker, needs_failed
 from videogen.ledger import Ledger
-from videogen.ledger_rows import AttemptRow, JobRow, JobState
+from videogen.ledger_rows import HERE, AttemptRow, JobRow, JobState
 from videogen.store import Store
-from videogen.submission import HERE, Plan
+from videogen.submission import Plan
 
 
 @dataclass(frozen=True)

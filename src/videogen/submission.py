@@ -12,9 +12,6 @@ from videogen.ledger_rows import JobRow
 from videogen.progress import Progress
 from videogen.workflow import Value, Workflow
 
-HERE = "here"
-"""The worker's name of jobs that the submitting machine does itself."""
-
 
 @dataclass(frozen=True)
 class Plan:

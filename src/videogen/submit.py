@@ -23,7 +23,7 @@ from videogen.failure import AttemptFailed, Failure, FailureClass
 from videogen.here import Stopped, done_here
 from videogen.ledger import Ledger
 from videogen.ledger_lock import exclusive
-from videogen.ledger_rows import AttemptRow, AttemptState, JobRow, JobState
+from videogen.ledger_rows import HERE, AttemptRow, AttemptState, JobRow, JobState
 from videogen.preflight import preflight
 from videogen.progress import Progress
 from videogen.recovery import Recovery
@@ -33,7 +33,7 @@ from videogen.secret import Secret
 from videogen.shrinking import Shrinking
 from videogen.stack_outputs import Worker
 from videogen.store import Store
-from videogen.submission import HERE, Listener, Plan, Result
+from videogen.submission import Listener, Plan, Result
 from videogen.supply import Supply
 
 SHEET = "contact-sheet.png"

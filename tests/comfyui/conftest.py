@@ -21,6 +21,7 @@ from tests.doubles.studio import Heard
 from tests.doubles.worker_process import WorkerProcess, put_manifest, settings, worker
 from tests.doubles.workshop import Film, watch
 from videogen import prepare, project
+from videogen.batch import MAY_LEAVE
 from videogen.graph import title
 from videogen.runner import Waits
 from videogen.store import model_key
@@ -28,7 +29,6 @@ from videogen.submission import Plan, Result
 from videogen.workflow import Value
 
 BOOT_SECONDS = 300
-ANYTHING = ["steps", "cfg", "denoise", "length", "sampler", "size", "seed"]
 TOLD = pytest.StashKey[list[tuple[str, str, float]]]()
 
 
@@ -111,7 +111,7 @@ def written(folder: Path, name: str, values: Mapping[str, Value], files: Mapping
     parameters = project.read_workflow(name).parameter_names
     fixed = {"seed": 1, **values, **{parameter: os.path.relpath(path, folder) for parameter, path in files.items()}}
     fixed = {name: value for name, value in fixed.items() if name in parameters}
-    batch = {"schema": 1, "name": title or name, "workflow": name, "fixed": fixed, "leave_policy": ANYTHING}
+    batch = {"schema": 1, "name": title or name, "workflow": name, "fixed": fixed, "leave_policy": [*MAY_LEAVE]}
     path = folder / f"{title or name}.yaml"
     path.write_text(yaml.safe_dump(batch))
     return path
@@ -133,7 +133,7 @@ def core(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) 
             weights = yaml.safe_load(manifest.read_text())["models"]
             (local,) = [one["source"]["local"] for one in weights if one["name"] == model.name]
             store.put_file(store.models, model_key(model.sha256), manifest.parent / local)
-        more = {f"{name.lower()}": value for name, value in given.items()}
+        more = {name.lower(): value for name, value in given.items()}
         wanted = settings(
             s3,
             folder / "disk",

@@ -2,7 +2,7 @@
 
 import json
 import string
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.doubles import linted
 from videogen.graph import link_of, title
+from videogen.manifest import PhaseName
 from videogen.node_schema import Input
 from videogen.node_schema.values import fits
 
@@ -19,9 +20,9 @@ Place = tuple[linted.Nodes, dict[str, Any], Input]
 """A workflow's nodes, one of them, and one of its inputs."""
 
 
-@pytest.mark.parametrize("phase", ["a", "b", "c"])
+@pytest.mark.parametrize("phase", get_args(PhaseName))
 @pytest.mark.parametrize("name", WORKFLOWS)
-def test_our_own_workflows_are_clean(name: str, phase: Any) -> None:
+def test_our_own_workflows_are_clean(name: str, phase: PhaseName) -> None:
     """In every phase whose workers hold their models, without a warning."""
     found = linted.findings(name, phase=phase)
     assert phase != "a" or found == []

@@ -24,13 +24,13 @@ from videogen.gpu import Gpu
 from videogen.job_forecast import Forecast, Known, best, forecasts, within
 from videogen.lease import LeaseTerms
 from videogen.ledger import Ledger
+from videogen.ledger_rows import HERE
 from videogen.money import Cap
 from videogen.planner.estimate import Observation, Seconds
 from videogen.planner.jobs import works
 from videogen.planner.rental import Terms, assumed_boot, bill
 from videogen.planner.work import Clip, Frames, Work
 from videogen.prepare import PreparedBatch
-from videogen.submission import HERE
 from videogen.traffic import AWS_S3, NO_EGRESS_COST
 
 ROOT = project.root()

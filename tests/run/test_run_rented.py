@@ -25,7 +25,7 @@ from tests.doubles.s3_server import S3Server
 from tests.doubles.standin_process import StandinProcess
 from videogen import manifest, project
 from videogen.ledger import Ledger
-from videogen.submission import HERE
+from videogen.ledger_rows import HERE
 
 ROOT = project.root()
 MANIFEST = "models_manifest.dev.yaml"

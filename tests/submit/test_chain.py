@@ -18,10 +18,10 @@ from tests.doubles.studio import Heard, Lent, run
 from videogen.errors import Interrupted
 from videogen.failure import FailureClass
 from videogen.ledger import Ledger
-from videogen.ledger_rows import JobState
+from videogen.ledger_rows import HERE, JobState
 from videogen.media import probe
 from videogen.store import Store
-from videogen.submission import HERE, Plan
+from videogen.submission import Plan
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -66,6 +66,8 @@ def test_a_chain_is_one_video(tmp_path: Path, s3: S3Server, two: list[Lent]) -> 
 def test_nothing_is_given_out_before_its_needs_are_done(tmp_path: Path, s3: S3Server, two: list[Lent]) -> None:
     """Two videos are on the way at once, on both workers, and within each the order holds."""
     what, heard = plan(tmp_path, [1, 2]), Heard()
+    for stand in two:
+        stand.faults({"name": "slow", "seconds": 0.5})  # the other one begins, too, before one is done
     result = run(what, [stand.url for stand in two], s3.store(), heard)
     at = {(line[0], line[2] if line[0] == "started" else line[1]): place for place, line in enumerate(heard.lines)}
 

@@ -7,8 +7,8 @@ import pytest
 from tests.doubles import studio
 from videogen.cli.bars import BatchBars
 from videogen.console import Console
+from videogen.ledger_rows import HERE
 from videogen.progress import Progress
-from videogen.submission import HERE
 
 
 def test_each_worker_has_a_bar_that_moves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

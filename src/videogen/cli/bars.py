@@ -12,8 +12,8 @@ from videogen.batch import Job
 from videogen.console import Console, counted, duration
 from videogen.dispatch import Decision
 from videogen.failure import Failure
+from videogen.ledger_rows import HERE
 from videogen.progress import Progress
-from videogen.submission import HERE
 
 
 class BatchBars:
