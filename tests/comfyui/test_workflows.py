@@ -101,3 +101,28 @@ def test_a_segment_goes_on_from_the_one_before(core: Core, tmp_path: Path) -> No
         after.append(core.film(batch).frames.astype(int))
 
     assert np.abs(after[0] - after[1]).mean() > 1
+
+
+GUIDES: dict[str, dict[str, Value]] = {
+    "plain": {},
+    "again": {},
+    "no-control": {"uni3c_strength": 0.0},
+    "control-ends-early": {"uni3c_end": 0.1},
+    "no-pose": {"pose_strength": 0.0},
+}
+
+
+def test_the_main_path_hears_its_guides(core: Core, tmp_path: Path) -> None:
+    """The strength of SCAIL's pose, Uni3C's strength and its range each change the video; the same again does not."""
+    name = "scail-uni3c-wan22"
+    if lacks := core.lacks(name):
+        pytest.skip(f"this ComfyUI has no {lacks[0][2]}")
+    values, _ = CASES[name]
+    films = {
+        title: core.film(_batch(tmp_path, name, {**values, **more}, title)).frames.astype(int)
+        for title, more in GUIDES.items()
+    }
+    apart = {title: np.abs(film - films["plain"]).mean() for title, film in films.items() if title != "plain"}
+
+    assert apart.pop("again") == 0
+    assert {title: mean for title, mean in apart.items() if mean < 0.2} == {}
