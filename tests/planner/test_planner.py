@@ -140,6 +140,15 @@ def test_finished_jobs_correct_the_figure() -> None:
     assert learned(estimate(work(bound("wan22-i2v")), "A100-80GB", SIZES), "wan22-i2v", seen).basis == "scaled"
 
 
+def test_a_far_smaller_job_teaches_nothing() -> None:
+    """A demo whose half a second is all beginning does not make thirty seconds in 2K four times as long."""
+    plain = estimate(work(bound("wan22-i2v")), "L40S", SIZES)
+    tenth = plain.seconds.likely / 10
+    tiny, fair = (Observation("wan22-i2v", "L40S", 4 * likely, likely) for likely in (tenth * 0.9, tenth * 1.1))
+    assert learned(plain, "wan22-i2v", [tiny]) == plain
+    assert learned(plain, "wan22-i2v", [tiny, fair]).learned_from == 1
+
+
 def test_every_gpu_has_figures() -> None:
     """Whatever a stack may ask for can be planned."""
     assert set(get_args(Gpu)) == set(GPUS)

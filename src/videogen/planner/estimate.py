@@ -141,15 +141,21 @@ def stay(works: Iterable[Work], gpu: Gpu, sizes: Mapping[str, int]) -> bool:
     return needed <= GPUS[gpu].memory_gib - speed.RESERVE_GIB
 
 
+_TELLS = 0.1
+"""Of a job's forecast: what took less time than that teaches nothing about it."""
+
+
 def learned(found: Estimate, workflow: str, observations: Iterable[Observation]) -> Estimate:
     """The estimate, corrected by what jobs of that workflow really took on that GPU; the same where there were none.
 
     The median of the ratios corrects the likely time, their range (a tenth at least) takes the place of the scaling's.
+    A job far smaller than this one does not count: it tells what it costs to begin.
     """
+    least = max(found.seconds.likely * _TELLS, 1e-3)
     ratios = sorted(
         one.seconds / one.estimated
         for one in observations
-        if one.workflow == workflow and one.gpu == found.gpu and one.estimated > 0
+        if one.workflow == workflow and one.gpu == found.gpu and one.estimated >= least
     )
     if not ratios:
         return found
