@@ -16,7 +16,7 @@ from videogen.planner.work import Work
 
 def ledgers() -> list[Path]:
     """The ledger of every stack that was used from this machine."""
-    return sorted(project.state("any").parent.glob("*/ledger.sqlite"))
+    return sorted(project.state("any").parent.glob(f"*/{project.ledger('any').name}"))
 
 
 def boundary() -> list[Seen]:

@@ -43,6 +43,11 @@ def state(stack: str) -> Path:
     return Path(os.environ.get("VIDEOGEN_STATE") or root() / ".videogen").resolve() / stack
 
 
+def ledger(stack: str) -> Path:
+    """Where this machine writes down what became of each job of a stack."""
+    return state(stack) / "ledger.sqlite"
+
+
 @cache
 def _templates(folder: Path) -> jinja2.Environment:
     return jinja2.Environment(

@@ -103,7 +103,7 @@ class _Run:
         left = self._left()
         environment = order.environment | {ENVIRONMENT_LEFT: " ".join(left.workers if left else ())}
         renting = Renting(order.stack, log, environment, self.stops, self.say, owed=bool(left))
-        wanted = self._want_workers(open_jobs(order.plan, self.state / "ledger.sqlite", self._in_bucket()))
+        wanted = self._want_workers(open_jobs(order.plan, project.ledger(order.stack), self._in_bucket()))
         result: Result | None = None
         error: VideogenError | None = None
         unproven: VideogenError | None = None
@@ -184,7 +184,7 @@ class _Run:
     def _submitted(
         self, store: Store, workers: Iterable[Worker], tokens: dict[str, Secret], *, workers_only: bool = False
     ) -> Result:
-        with Ledger.open(self.state / "ledger.sqlite") as ledger:
+        with Ledger.open(project.ledger(self.order.stack)) as ledger:
             return asyncio.run(self._submit(store, tuple(workers), tokens, ledger, workers_only))
 
     async def _submit(

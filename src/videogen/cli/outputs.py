@@ -9,11 +9,10 @@ import typer
 
 from videogen import project
 from videogen.cli.options import AsJson, OutputsFile, Stack, named_stack, read_store
-from videogen.cli.records import ended
+from videogen.cli.records import ended, ledger_of
 from videogen.console import Console, gigabytes, table
 from videogen.document import did_you_mean
 from videogen.errors import InputError, WrongHash
-from videogen.ledger import Ledger
 from videogen.ledger_rows import JobRow, OutputRow
 from videogen.store import Store
 from videogen.success import success
@@ -118,10 +117,7 @@ def _flaws(row: OutputRow) -> str:
 
 def _done(stack: str, batch: str | None, steps: bool) -> list[tuple[str, JobRow, OutputRow]]:
     """`(batch, job, file)` of each finished file; `steps` takes those that only other jobs want as well."""
-    path = project.state(stack) / "ledger.sqlite"
-    if not path.exists():
-        raise InputError.of(f"--stack {stack}", "nothing was submitted on this stack from this machine")
-    with Ledger.open(path, read_only=True) as ledger:
+    with ledger_of(stack) as ledger:
         known = ledger.batches()
         if batch is not None and batch not in known:
             raise InputError.of(batch, "no such batch was submitted", did_you_mean(batch, known))

@@ -11,7 +11,7 @@ from videogen.ledger import Ledger
 
 def ended(stack: str, batch: str | None) -> list[Tried]:
     """The attempts of a batch, or of all, that say something about their conditions; raises `InputError`."""
-    with _ledger(stack) as ledger:
+    with ledger_of(stack) as ledger:
         names = _names(ledger, batch)
         jobs = [job for name in names for job in ledger.jobs(name)]
         attempts = [attempt for name in names for attempt in ledger.attempts(name)]
@@ -24,14 +24,15 @@ def ended(stack: str, batch: str | None) -> list[Tried]:
 
 def videos_of(stack: str, batch: str) -> list[Path]:
     """Where the finished videos of a batch lie on this machine, or would; raises `InputError`."""
-    with _ledger(stack) as ledger:
+    with ledger_of(stack) as ledger:
         _names(ledger, batch)
         rows = [row for job in ledger.jobs(batch) if job.final for row in ledger.done_outputs(batch, job.id)]
         return [row.path for row in rows if row.name.startswith("video")]
 
 
-def _ledger(stack: str) -> Ledger:
-    path = project.state(stack) / "ledger.sqlite"
+def ledger_of(stack: str) -> Ledger:
+    """What this machine submitted on a stack, to read; raises `InputError` where that is nothing."""
+    path = project.ledger(stack)
     if not path.exists():
         raise InputError.of(f"--stack {stack}", "nothing was submitted on this stack from this machine")
     return Ledger.open(path, read_only=True)

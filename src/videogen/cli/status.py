@@ -98,7 +98,7 @@ def _unknown_to_the_stack(name: str, known: set[str], console: Console) -> list[
 
 
 def _jobs(name: str) -> list[dict[str, Any]]:
-    path = project.state(name) / "ledger.sqlite"
+    path = project.ledger(name)
     if not path.exists():
         return []
     with Ledger.open(path, read_only=True) as ledger:

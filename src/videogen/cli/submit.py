@@ -44,7 +44,7 @@ def submit(
         console.warn(words)
     if workflow not in outputs.workflows:
         console.warn(f"stack {outputs.stack} was not proven ready for workflow {workflow}")
-    ledger_path = project.state(outputs.stack) / "ledger.sqlite"
+    ledger_path = project.ledger(outputs.stack)
     ledger_path.parent.mkdir(parents=True, exist_ok=True)
     with Ledger.open(ledger_path) as ledger, BatchBars(console) as bars:
         result = asyncio.run(_submit(plan, outputs, store, ledger, bars))
