@@ -32,8 +32,8 @@ from videogen import (
     phase_document,
     project,
     rent_record,
-    workflow,
 )
+from videogen.definition import Definition
 from videogen.document import schemas_in
 
 NOTE = "<!-- Made by `make reference`; change the code instead. -->\n"
@@ -95,7 +95,7 @@ def files() -> Iterator[str]:
     yield f"# Files\n\n{NOTE}\nUnknown keys are errors."
     for name, schema in (
         ("batches/*.yaml", batch.Batch),
-        ("workflows/*/workflow.yaml", workflow.Definition),
+        ("workflows/*/workflow.yaml", Definition),
         ("characters/*.yaml", character.Character),
         ("workflows/phases/*.yaml", phase.Phase),
         ("models_manifest.yaml", manifest.Manifest),

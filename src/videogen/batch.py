@@ -12,12 +12,13 @@ from pydantic import Field
 
 from videogen import chain
 from videogen.character import Character
+from videogen.definition import Value
 from videogen.document import NAME, Document, Schema, did_you_mean
 from videogen.errors import Fault, InputError
 from videogen.graph import Prompt
 from videogen.manifest import Manifest
 from videogen.phase import Phase
-from videogen.workflow import Value, Workflow
+from videogen.workflow import Workflow
 
 MOST_JOBS = 10_000
 """In one batch; more is a slip of the keyboard rather than a wish."""

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from videogen.definition import ChainStep, Definition, Parameter, SegmentRule, Value
 from videogen.document import Document, did_you_mean
 from videogen.errors import Fault, InputError
 from videogen.graph import Graph
 from videogen.phase import Phase
 from videogen.post_steps import POSTS, STITCH
-from videogen.workflow import ChainStep, Definition, Parameter, SegmentRule, Value, Workflow
+from videogen.workflow import Workflow
 
 MOST_SEGMENTS = 400
 """Of one video; more is a slip of the keyboard rather than a wish."""

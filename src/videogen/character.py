@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from videogen.definition import Value
 from videogen.document import NAME, Schema
-from videogen.workflow import Value, Workflow
+from videogen.workflow import Workflow
 
 
 class Uni3c(Schema):

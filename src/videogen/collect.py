@@ -12,6 +12,7 @@ from typing import Any, Literal
 from videogen.batch import Job
 from videogen.clips import VIDEO
 from videogen.comfy import Comfy, HistoryEntry, RemoteFile
+from videogen.definition import Value
 from videogen.disk import explained, written
 from videogen.errors import WorkerRefused
 from videogen.failure import AttemptFailed, Failure, FailureClass
@@ -23,7 +24,7 @@ from videogen.media import Expected, UnreadableMedia, look, probe
 from videogen.post_steps import VR180
 from videogen.stack_outputs import Worker
 from videogen.store import Store
-from videogen.workflow import Value, Workflow
+from videogen.workflow import Workflow
 
 RECORD = "record.json"
 """Written last: where it lies in the bucket, the job's files do too."""

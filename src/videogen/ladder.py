@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 
 from videogen.batch import Job
 from videogen.boundary import Ask, Observation, holds
+from videogen.definition import Factor, Parameter, Value
 from videogen.graph import title
 from videogen.planner.jobs import works
 from videogen.planner.speed import GPUS
 from videogen.planner.work import Work
-from videogen.workflow import Factor, Parameter, Value, Workflow
+from videogen.workflow import Workflow
 
 AS_ASKED = ""
 """The rung of a job that nothing was cut from."""

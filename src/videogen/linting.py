@@ -7,6 +7,7 @@ from pathlib import Path
 
 from videogen import history, lint, media, prepare, project
 from videogen.batch import Job
+from videogen.definition import Value
 from videogen.document import Document
 from videogen.errors import InputError
 from videogen.job_forecast import Known
@@ -15,7 +16,7 @@ from videogen.manifest import Manifest, PhaseName
 from videogen.node_recordings import Recording
 from videogen.planner.work import Clip, Frames
 from videogen.prepare import Examined, PreparedBatch
-from videogen.workflow import Value, Workflow
+from videogen.workflow import Workflow
 from videogen.workflow_import import Draft
 
 

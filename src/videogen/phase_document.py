@@ -7,11 +7,12 @@ from typing import Literal
 import yaml
 
 from videogen import batch, project, video_flaws
+from videogen.definition import Parameter, Value
 from videogen.errors import InputError
 from videogen.flaw import Severity
 from videogen.manifest import PhaseName
 from videogen.phase import Phase, Range
-from videogen.workflow import Parameter, Value, Workflow
+from videogen.workflow import Workflow
 
 Language = Literal["en", "ja"]
 

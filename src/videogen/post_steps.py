@@ -1,7 +1,8 @@
 """The post steps of chains, as workflows without a graph: what each takes, and within which limits."""
 
+from videogen.definition import Definition, Output, Parameter, Target, Value
 from videogen.graph import Graph
-from videogen.workflow import Definition, Output, Parameter, Target, Value, Workflow
+from videogen.workflow import Workflow
 
 STITCH, VR180 = "stitch", "vr180"
 

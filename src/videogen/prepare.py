@@ -9,11 +9,12 @@ from pathlib import Path
 from videogen import batch, graph, media, project
 from videogen.batch import Batch, Job
 from videogen.character import Character
+from videogen.definition import Definition, Parameter, Value
 from videogen.document import Document, did_you_mean
 from videogen.errors import Fault, InputError
 from videogen.manifest import Manifest, PhaseName, require
 from videogen.phase import Phase
-from videogen.workflow import Definition, Parameter, Value, Workflow
+from videogen.workflow import Workflow
 
 _NO_FILE = "0" * 64
 """In place of the digest of a file that cannot be read; such a job is only looked at."""

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 import jinja2
 
 from videogen import batch, chain, character, graph, manifest, phase, workflow
+from videogen.definition import Definition
 from videogen.document import Document, did_you_mean, load
 from videogen.errors import Fault, InputError
 
@@ -111,7 +112,7 @@ def read_workflow(name: str, address: str = "workflow") -> workflow.Workflow:
         raise InputError.of(address, f"no workflow `{name}`", did_you_mean(name, workflow_names()))
     folder = root() / "workflows" / name
     text, where = read(folder / "workflow.yaml"), shown(folder / "workflow.yaml")
-    if (folder / "graph.json").exists() or not load(workflow.Definition, text, where).chain:
+    if (folder / "graph.json").exists() or not load(Definition, text, where).chain:
         drawn = graph.parse(read(folder / "graph.json"), shown(folder / "graph.json"))
         found = workflow.parse(text, where, drawn)
     else:

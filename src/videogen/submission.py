@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Protocol
 
 from videogen.batch import Job, Limits
+from videogen.definition import Value
 from videogen.dispatch import Decision
 from videogen.failure import Failure
 from videogen.ledger_rows import JobRow
 from videogen.progress import Progress
-from videogen.workflow import Value, Workflow
+from videogen.workflow import Workflow
 
 
 @dataclass(frozen=True)

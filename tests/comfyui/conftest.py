@@ -22,11 +22,11 @@ from tests.doubles.worker_process import WorkerProcess, put_manifest, settings, 
 from tests.doubles.workshop import Film, watch
 from videogen import prepare, project
 from videogen.batch import MAY_LEAVE
+from videogen.definition import Value
 from videogen.graph import title
 from videogen.runner import Waits
 from videogen.store import model_key
 from videogen.submission import Plan, Result
-from videogen.workflow import Value
 
 BOOT_SECONDS = 300
 TOLD = pytest.StashKey[list[tuple[str, str, float]]]()

@@ -10,8 +10,8 @@ from tests.doubles import workshop
 from tests.doubles.workshop import INPUTS, watch
 from tests.workflows.test_workflows import CASES
 from videogen import project
+from videogen.definition import Value
 from videogen.errors import InputError
-from videogen.workflow import Value
 
 pytestmark = pytest.mark.timeout(900)
 

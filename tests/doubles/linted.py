@@ -7,13 +7,13 @@ from functools import cache
 from typing import Any
 
 from videogen import lint, node_recordings, project
+from videogen.definition import Definition, ModelSlot, Target
 from videogen.document import Document
 from videogen.graph import links, title
 from videogen.lint import File, Finding
 from videogen.manifest import Manifest, PhaseName
 from videogen.node_schema import Schemas
 from videogen.phase import Phase
-from videogen.workflow import Definition, ModelSlot, Target
 
 Nodes = dict[str, Any]
 

@@ -11,10 +11,11 @@ import numpy.typing as npt
 from tests.doubles import studio
 from tests.doubles.chain import chained
 from videogen import batch, manifest
+from videogen.definition import Value
 from videogen.manifest import PhaseName
 from videogen.standin.film import write_film
 from videogen.submission import Plan
-from videogen.workflow import Value, Workflow
+from videogen.workflow import Workflow
 
 INPUTS = studio.REPOSITORY / "batches" / "inputs"
 SMALL = {"width": 64, "height": 96}

@@ -6,10 +6,11 @@ import pytest
 
 from tests.doubles import linted
 from videogen import project
+from videogen.definition import ChainStep, Definition
 from videogen.document import Document
 from videogen.graph import Graph
 from videogen.lint import Finding, chain_findings
-from videogen.workflow import ChainStep, Definition, Workflow
+from videogen.workflow import Workflow
 
 I2V, MAIN = "wan22-i2v", "scail-uni3c-wan22"
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.doubles import linted
 from videogen import document, project, workflow
+from videogen.definition import Definition
 from videogen.graph import Graph, parse_nodes
 from videogen.graph import parse as parse_graph
 from videogen.workflow_import import Draft, draft
@@ -112,7 +113,7 @@ def test_our_own_graphs_come_back(name: str) -> None:
     """Imported, each of our workflows has every parameter of ours that has a house name, with the same nodes."""
     made = draft(linted.nodes(name), name, linted.schemas(), REAL)
     read = again(made)
-    ours = document.Document(linted.definition(name), "workflow.yaml").load(workflow.Definition)
+    ours = document.Document(linted.definition(name), "workflow.yaml").load(Definition)
     here = {one.name: set(one.sets) for one in read.definition.parameters}
     for one in ours.parameters:
         if one.name in ("width", "height", "length", "fps", "steps", "switch_step") and one.name in here:

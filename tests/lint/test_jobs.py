@@ -9,13 +9,13 @@ import pytest
 from tests.doubles import linted
 from videogen import project
 from videogen.batch import Batch, Job, Limits
+from videogen.definition import Parameter, Target
 from videogen.gpu import Offer
 from videogen.lint import Finding, Media, Offers, fitting, idle_slots, input_findings, job_findings
 from videogen.money import Cap
 from videogen.planner.estimate import Seconds
 from videogen.planner.rental import Terms
 from videogen.stack_terms import StackTerms
-from videogen.workflow import Parameter, Target
 
 
 def sampler(values: dict[str, Any], **more: Any) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from tests.doubles import chain as double
 from tests.doubles.chain import CHAIN, chained
 from videogen.batch import Job
 from videogen.chain import segments
+from videogen.definition import Parameter, Target
 from videogen.errors import InputError
-from videogen.workflow import Parameter, Target
 
 
 def _jobs(folder: Path, *seeds: int, text: str = CHAIN, **values: object) -> list[Job]:

@@ -5,12 +5,13 @@ import pytest
 from tests.doubles import studio, workshop
 from videogen import project
 from videogen.chain import Piece, pieces
+from videogen.definition import Value
 from videogen.graph import Graph
 from videogen.manifest import PhaseName
 from videogen.node_schema import strict_findings
 from videogen.standin.object_info import load
 from videogen.standin.options import RECORDED
-from videogen.workflow import Value, Workflow
+from videogen.workflow import Workflow
 
 SCHEMAS = load(RECORDED)
 LORAS: dict[str, Value] = {"turbo": 1.0, "scail_turbo": 0.8, "lora_strength": 0.7, "preference": 1.0}

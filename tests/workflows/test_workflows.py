@@ -14,7 +14,8 @@ from tests.doubles.standin_process import StandinProcess
 from tests.doubles.studio import Heard
 from tests.doubles.workshop import FEW, INPUTS, SMALL, Film, watch
 from videogen import project
-from videogen.workflow import Value, Workflow
+from videogen.definition import Value
+from videogen.workflow import Workflow
 
 pytestmark = pytest.mark.timeout(120)
 

@@ -11,9 +11,10 @@ from videogen import workflow_import as importing
 from videogen.cli.manifest_options import ManifestFile, manifest_path
 from videogen.cli.options import AsJson
 from videogen.console import Console, counted, table
+from videogen.definition import Definition, Parameter
 from videogen.errors import InputError
 from videogen.lint import Finding
-from videogen.workflow import Definition, Parameter, Workflow
+from videogen.workflow import Workflow
 
 app = typer.Typer(help="What can be generated; graphs of any engine as new workflows.", no_args_is_help=True)
 

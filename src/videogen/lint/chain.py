@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
+from videogen.definition import STAGES, Parameter
 from videogen.document import Document, did_you_mean
 from videogen.lint.definition import stage_of
 from videogen.lint.finding import Finding
-from videogen.workflow import STAGES, Parameter, Workflow
+from videogen.workflow import Workflow
 
 _REORDER = "the step with the earlier stage first, on the original video"
 

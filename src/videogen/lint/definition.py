@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from videogen.batch import DRAWS
+from videogen.definition import STAGES, Parameter, StageName, Target
 from videogen.document import Document, did_you_mean
 from videogen.graph import link_of, title
 from videogen.lint.finding import Finding
@@ -11,7 +12,7 @@ from videogen.lint.models import known_input
 from videogen.lint.shape import idle
 from videogen.node_schema import Input, Schemas
 from videogen.phase import Phase
-from videogen.workflow import STAGES, Parameter, StageName, Target, Workflow
+from videogen.workflow import Workflow
 
 _CARRIERS: dict[StageName, frozenset[str]] = {
     "scail": frozenset({"WanSCAILToVideo"}),

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from videogen.batch import DRAWS
+from videogen.definition import Parameter
 from videogen.lint.finding import Finding
-from videogen.workflow import Parameter
 
 _ENLARGED = 1.5
 """An input that is enlarged by more than this is a blurred one."""

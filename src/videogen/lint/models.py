@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Mapping
 
 from videogen import manifest
+from videogen.definition import ModelSlot
 from videogen.document import Document, did_you_mean
 from videogen.errors import InputError
 from videogen.graph import Graph, title
 from videogen.lint.finding import Finding, of_faults
 from videogen.manifest import Manifest, PhaseName
 from videogen.node_schema import Input, Schemas
-from videogen.workflow import ModelSlot, Workflow
+from videogen.workflow import Workflow
 
 
 def model_findings(

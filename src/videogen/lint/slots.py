@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 from videogen.batch import Batch, slots
 from videogen.character import Character
+from videogen.definition import Value
 from videogen.manifest import Manifest
-from videogen.workflow import Value, Workflow, is_missing
+from videogen.workflow import Workflow, is_missing
 
 
 def idle_slots(

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from videogen import workflow
+from videogen.definition import Definition
 from videogen.document import Document
 from videogen.errors import InputError
 from videogen.graph import Graph, Prompt, parse_nodes
@@ -45,7 +46,7 @@ def workflow_findings(
     joins: list[tuple[str, str]] = []
     try:
         document = Document(definition.text, definition.name)
-        read = document.load(workflow.Definition)
+        read = document.load(Definition)
     except InputError as error:
         yield from of_faults(error.faults)
     else:

@@ -4,11 +4,11 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from videogen.definition import Value
 from videogen.post.frames import CannotBeMade, Stopped
 from videogen.post.stitch import Seam, stitch
 from videogen.post.vr180 import Screen, vr180
 from videogen.post_steps import STITCH, VR180
-from videogen.workflow import Value
 
 __all__ = ["CannotBeMade", "Stopped", "run"]
 

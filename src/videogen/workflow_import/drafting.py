@@ -5,12 +5,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from videogen.definition import STAGES
 from videogen.graph import Prompt, title
 from videogen.lint.definition import stage_of
 from videogen.lint.shape import idle
 from videogen.manifest import Manifest
 from videogen.node_schema import Schemas
-from videogen.workflow import STAGES
 from videogen.workflow_import.models import FoundModel, models
 from videogen.workflow_import.parameters import Found, parameters
 from videogen.workflow_import.walk import titled
