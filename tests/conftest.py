@@ -4,6 +4,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler.loadscope import LoadScopeScheduling
@@ -16,6 +17,8 @@ from tests.doubles.studio import Lent, workers
 def pytest_configure() -> None:
     """Who runs in the background ignores Ctrl-C, and so would every program that a test starts to be interrupted."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    hypothesis.settings.register_profile("any machine", deadline=None)  # a busy one is slow, and proves as much
+    hypothesis.settings.load_profile("any machine")
 
 
 class ByFile(LoadScopeScheduling):

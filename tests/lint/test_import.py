@@ -139,7 +139,7 @@ def test_titles_are_told_apart_and_loose_nodes_left_out() -> None:
     assert [one.name for one in made.parameters if one.type == "image"] == ["image"]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.text(max_size=20) | st.sampled_from(["yes", "1e3", "- a", "a: b", "{x}", "0x1F", "2024-01-01", "~", "a #b", "é"])
 )

@@ -15,7 +15,7 @@ from videogen.node_schema import Input
 from videogen.node_schema.values import fits
 
 WORKFLOWS = linted.drawn()
-slips = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+slips = settings(max_examples=20, suppress_health_check=[HealthCheck.filter_too_much])
 Place = tuple[linted.Nodes, dict[str, Any], Input]
 """A workflow's nodes, one of them, and one of its inputs."""
 

@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.doubles.s3_server import S3Server
@@ -57,7 +57,6 @@ def test_a_store_may_be_spared_checksums(s3: S3Server, tmp_path: Path) -> None:
     assert store.put_bytes("models", "small", b"abc").size == 3
 
 
-@settings(deadline=None)  # 32 MiB take a busy machine long
 @given(st.lists(st.integers(0, 3 * MiB), max_size=12), st.integers(1, 2 * PART))
 def test_hashes_do_not_depend_on_the_pieces(cuts: list[int], size: int) -> None:
     """However the bytes come, the hash of all and of each part is the same."""

@@ -25,7 +25,7 @@ def buffer() -> Iterator[memoryview]:
 def test_pieces_in_any_order_become_the_file(tmp_path: Path, buffer: memoryview) -> None:
     """Whatever the length and the order, the settled file is the bytes, and nothing after them."""
 
-    @settings(deadline=None, max_examples=40)
+    @settings(max_examples=40)
     @given(size=st.integers(1, 5 * PIECE), order=st.randoms(use_true_random=False))
     def check(size: int, order: Random) -> None:
         content = os.urandom(size)

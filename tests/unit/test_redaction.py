@@ -58,7 +58,7 @@ CLOTHES: dict[str, Callable[[str], str]] = {
 
 
 @given(canary=CANARIES, before=TEXTS, after=TEXTS, clothes=st.sampled_from(sorted(CLOTHES)))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_no_canary_survives(canary: str, before: str, after: str, clothes: str) -> None:
     """A known secret is gone from every text, in whatever clothes it stood there."""
     worn = CLOTHES[clothes](canary)
@@ -73,7 +73,7 @@ def test_no_canary_survives(canary: str, before: str, after: str, clothes: str) 
 
 
 @given(words=st.lists(WORDS), canary=CANARIES)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_ordinary_text_stays(words: list[str], canary: str) -> None:
     """A text without a secret comes back as it was; twice redacted is once redacted."""
     text = " ".join(words)
