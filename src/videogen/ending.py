@@ -93,10 +93,7 @@ class Ending:
 
     def nothing_came_of(self, record: RentRecord, why: str) -> None:
         """Closes the rent of a machine that was never created."""
-        machine = Machine(
-            record.machine, record.cloud, record.stack, record.slot, record.phase, record.gpu,
-            record.dollars_per_hour, record.rented, "exited", "", "", "",
-        )  # fmt: skip
+        machine = replace(remembered(record), state="exited", id="", place="")
         free = _Cost(record.rented, record.dollars_per_hour, Decimal(0), "ended")
         self.receipts.keep(self._receipt(machine, record, free, why))
 
@@ -109,7 +106,7 @@ class Ending:
         if record and record.account and record.account == self.cloud.account:
             return
         word, heard = self._last_word(known.name), self._heard(known.name)
-        if word and (heard is None or heard - word < ALIVE):
+        if is_its_last(word, heard):
             return
         if self._billed(known) is not None:
             return
@@ -241,6 +238,32 @@ class Ending:
             return self.receipts.heartbeat(name)
         except StoreError:
             return self.pace.clock()
+
+
+def remembered(rent: RentRecord, cloud_id: str = "") -> Machine:
+    """The machine of a rent as far as it was written down; `cloud_id`: the cloud's own name, where it is known."""
+    return Machine(
+        name=rent.machine,
+        cloud=rent.cloud,
+        stack=rent.stack,
+        slot=rent.slot,
+        phase=rent.phase,
+        gpu=rent.gpu,
+        dollars_per_hour=rent.dollars_per_hour,
+        started=rent.rented,
+        state="running",
+        url="",
+        agent="",
+        log="",
+        id=cloud_id or rent.id,
+        place=rent.place,
+        lease_minutes=rent.lease_minutes,
+    )
+
+
+def is_its_last(word: datetime | None, heard: datetime | None) -> bool:
+    """Whether a worker that asked for its end at `word` was silent from then on."""
+    return word is not None and (heard is None or heard - word < ALIVE)
 
 
 def _by_bill(receipt: Receipt, bill: Decimal) -> Receipt:

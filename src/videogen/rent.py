@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from videogen import pulumi_backend
 from videogen.clouds import Cloud, Ended, Machine, WorkerSpec
-from videogen.ending import Ending
+from videogen.ending import Ending, remembered
 from videogen.errors import CloudUnknown, StoreError, VideogenError
 from videogen.pace import Pace
 from videogen.receipts import Receipts
@@ -65,7 +65,7 @@ class Renter:
 
     def closed(self, record: RentRecord) -> bool:
         """Whether an open rent is closed now, because its machine is gone; else `videogen sweep` has the last word."""
-        self.end(_of(record), "found gone")
+        self.end(remembered(record), "found gone")
         return self.receipts.receipt(record.machine)
 
     def stranger(self, machine: Machine) -> str | None:
@@ -116,12 +116,4 @@ class Renter:
         """
         if not record.id:
             return None
-        return self.look(_of(record))
-
-
-def _of(record: RentRecord) -> Machine:
-    """The machine of a rent, as far as it was written down."""
-    return Machine(
-        record.machine, record.cloud, record.stack, record.slot, record.phase, record.gpu,
-        record.dollars_per_hour, record.rented, "running", "", "", "", record.id, record.place, record.lease_minutes,
-    )  # fmt: skip
+        return self.look(remembered(record))

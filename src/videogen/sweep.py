@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, TypeVar
 
 from videogen import pulumi_backend
 from videogen.clouds import Cloud, Machine, Volume
+from videogen.ending import ALIVE, is_its_last, remembered
 from videogen.errors import CloudError, StoreError, VideogenError
 from videogen.money import Receipt, cost
 from videogen.pace import Pace
@@ -31,9 +32,8 @@ UNDER_WAY = timedelta(minutes=10)
 """A rent so young may be under way: written down, and its machine not there yet."""
 CLOCK_DOUBT = timedelta(minutes=15)
 """How wrong this machine's clock may be, where the store does not say what time it is: nothing ends earlier by it."""
-ALIVE = timedelta(minutes=3)
-"""A worker that said so recently that it lives is not gone, whatever a list says."""
 
+Asked = TypeVar("Asked")
 States = Callable[[str], StackState | None]
 """A stack's state; nothing where Pulumi has no such stack here. Raises `VideogenError`: unknown."""
 
@@ -107,27 +107,6 @@ def store_time(store: Store) -> datetime:
     return stored.modified or datetime.now(UTC)
 
 
-def remembered(rent: RentRecord, cloud_id: str = "") -> Machine:
-    """The machine of a rent as far as it was written down; `cloud_id`: the cloud's own name, where it is known."""
-    return Machine(
-        name=rent.machine,
-        cloud=rent.cloud,
-        stack=rent.stack,
-        slot=rent.slot,
-        phase=rent.phase,
-        gpu=rent.gpu,
-        dollars_per_hour=rent.dollars_per_hour,
-        started=rent.rented,
-        state="running",
-        url="",
-        agent="",
-        log="",
-        id=cloud_id,
-        place=rent.place,
-        lease_minutes=rent.lease_minutes,
-    )
-
-
 def _of(receipt: Receipt) -> Machine:
     """The machine of a receipt, as its cloud's bill must know it."""
     return Machine(
@@ -163,9 +142,13 @@ class _Sweep:
         self._waiting()  # first, for the books count only what waits in one stack's folder
         self.spent = self._spent()
         self.rents = {rent.machine: rent for rent in self.spent.open_rents if self._here(rent)}
-        listed = self._listed()
-        asked = listed is not None  # a cloud that gives no list is not asked for more of them
-        volumes, strangers = (self._volumes(), self._strangers()) if asked else ((), ())
+        cloud = self.place.cloud
+        listed = self._asked("which machines live", cloud.machines)
+        volumes: tuple[Volume, ...] = ()
+        strangers: tuple[str, ...] = ()
+        if asked := listed is not None:  # a cloud that gives no list is not asked for more of them
+            volumes = self._asked("which volumes there are", cloud.volumes) or ()
+            strangers = self._asked("which machines of others there are", cloud.strangers) or ()
         vouched = bool(listed) or bool(volumes) or (asked and self._bill_vouches())
         self.machines = {machine.name: machine for machine in listed or ()}
         absent = [rent for name, rent in self.rents.items() if name not in self.machines]
@@ -214,26 +197,13 @@ class _Sweep:
             self._alarm(f"the books are not whole: {fault}")
         return found
 
-    def _listed(self) -> tuple[Machine, ...] | None:
+    def _asked(self, what: str, ask: Callable[[], tuple[Asked, ...]]) -> tuple[Asked, ...] | None:
+        """What the cloud answers; where it does not, that is an alarm, and `what` is not known."""
         try:
-            return self.place.cloud.machines()
+            return ask()
         except CloudError as error:
-            self._alarm(f"which machines live is not known: {error.message}")
+            self._alarm(f"{what} is not known: {error.message}")
             return None
-
-    def _volumes(self) -> tuple[Volume, ...]:
-        try:
-            return self.place.cloud.volumes()
-        except CloudError as error:
-            self._alarm(f"which volumes there are is not known: {error.message}")
-            return ()
-
-    def _strangers(self) -> tuple[str, ...]:
-        try:
-            return self.place.cloud.strangers()
-        except CloudError as error:
-            self._alarm(f"which machines of others there are is not known: {error.message}")
-            return ()
 
     def _bill_vouches(self) -> bool:
         """Whether the bill knows one of our latest machines: then the list is that of the account that rented them."""
@@ -307,7 +277,7 @@ class _Sweep:
             word, heard = self.place.books.last_word(name), self.place.books.heartbeat(name)
         except StoreError:
             return False
-        return word is not None and not word[0].refused and (heard is None or heard - word[1] < ALIVE)
+        return is_its_last(word[1] if word and not word[0].refused else None, heard)
 
     def _closed(self, rent: RentRecord, known: Machine) -> Finding:
         try:

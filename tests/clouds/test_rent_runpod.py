@@ -371,16 +371,17 @@ def test_dead_while_it_boots_is_seen_and_a_silent_cloud_is_not_dead(quick: Quick
     assert "billing" in [one.basis for one in quick.receipts.values()]
 
 
-def test_ready_then_gone_is_found_and_billed(quick: Quick) -> None:
-    """A machine that vanished has a receipt of what the cloud's bill names."""
-    quick.fake.fault("gone", seconds=900)
+@pytest.mark.parametrize(("fault", "why"), [("gone", "found gone"), ("exit", "found ended")])
+def test_ready_then_gone_is_found_and_billed(quick: Quick, fault: str, why: str) -> None:
+    """A machine that vanished, or a pod that stopped and is no worker any more: the bill says what it cost till then."""
+    quick.fake.fault(fault, seconds=900)
     machine = quick.rent()
     quick.fake.clock.advance(7200)
 
     assert quick.renter.look(machine) is None
     quick.settle()
     (receipt,) = quick.receipts.values()
-    assert (receipt.why, receipt.basis) == ("found gone", "billing")
+    assert (receipt.why, receipt.basis) == (why, "billing")
     assert_nothing_is_left(quick)
 
 
@@ -464,19 +465,6 @@ def test_a_worker_says_what_its_pod_is_called(quick: Quick) -> None:
     )
 
     assert not quick.renter.closed(rent)
-    assert_nothing_is_left(quick)
-
-
-def test_an_exited_pod_is_ended_and_billed(quick: Quick) -> None:
-    """A stopped pod is no worker; it is ended for good, and the bill says what it cost until it stopped."""
-    quick.fake.fault("exit", seconds=900)
-    machine = quick.rent()
-    quick.fake.clock.advance(7200)
-
-    assert quick.renter.look(machine) is None
-    quick.settle()
-    (receipt,) = quick.receipts.values()
-    assert (receipt.why, receipt.basis) == ("found ended", "billing")
     assert_nothing_is_left(quick)
 
 

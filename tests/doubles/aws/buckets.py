@@ -1,5 +1,6 @@
 """Buckets and their settings, each a resource of its own, as in the real plugin."""
 
+from abc import ABC, abstractmethod
 from typing import Annotated, Any, Literal
 
 from tests.doubles.aws.kind import Aws, Document, Inputs, Plain, found
@@ -45,7 +46,7 @@ class Bucket:
         found(aws.s3.delete_bucket, "NoSuchBucket", Bucket=id_)
 
 
-class _Setting:
+class _Setting(ABC):
     """A setting of a bucket: its id is the bucket's name, to create it is to put it."""
 
     replacing = frozenset({"bucket"})
@@ -56,9 +57,9 @@ class _Setting:
         self.update(aws, wanted.bucket, wanted)
         return wanted.bucket, {}
 
+    @abstractmethod
     def update(self, aws: Aws, id_: str, wanted: Any, /) -> None:
         """Puts it anew."""
-        raise NotImplementedError
 
 
 class PublicAccessBlockInputs(Inputs):

@@ -5,6 +5,8 @@ import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
+from typing_extensions import override
+
 from tests.doubles.soak.mortal import Life
 from videogen import stack_outputs
 from videogen.errors import ObjectMissing, StoreError
@@ -49,7 +51,8 @@ class Client(Store):
         other._life = life
         return other
 
-    def head(self, bucket: str, key: str, *, stop: threading.Event | None = None) -> StoredObject | None:  # noqa: ARG002
+    @override
+    def head(self, bucket: str, key: str, *, stop: threading.Event | None = None) -> StoredObject | None:
         """As there."""
         self._asked()
         found = self._shared.objects.get(key)
@@ -62,13 +65,15 @@ class Client(Store):
             raise ObjectMissing(f"no {bucket}/{key}")
         return self._shared.objects[key][0]
 
-    def put_bytes(self, bucket: str, key: str, data: bytes, content_type: str = "") -> StoredObject:  # noqa: ARG002
+    @override
+    def put_bytes(self, bucket: str, key: str, data: bytes, content_type: str = "") -> StoredObject:
         """As there."""
         self._asked()
         self._shared.put(key, data)
         return _stored(bucket, key, self._shared.objects[key])
 
-    def put_once(self, bucket: str, key: str, data: bytes, content_type: str = "") -> bool:  # noqa: ARG002
+    @override
+    def put_once(self, bucket: str, key: str, data: bytes, content_type: str = "") -> bool:
         """As there."""
         self._asked()
         if key in self._shared.objects:
